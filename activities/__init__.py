@@ -1,0 +1,1 @@
+"""Transactions and outside calls: a method is one idempotent transaction or one outside call."""

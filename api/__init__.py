@@ -1,0 +1,1 @@
+"""HTTP: wire shapes and routes; nothing else knows camelCase or status codes."""

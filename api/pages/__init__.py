@@ -1,0 +1,1 @@
+"""Server-rendered pages for people: checkout and saved cards; not part of the contract."""

@@ -1,0 +1,1 @@
+"""One module per resource: schemas on top, routes below."""

@@ -1,0 +1,1 @@
+"""The embedded stack and the command line; nobody imports this package."""

@@ -1,0 +1,1 @@
+"""Persistence: tables and the queries over them; no billing rules."""

@@ -1,0 +1,1 @@
+"""Durable time: one class per process; no SQL, no HTTP, no tables."""
