@@ -55,7 +55,7 @@ def instant(*, nullable: bool = False, **options: Any) -> Any:
     return Field(sa_type=DateTime(timezone=True), nullable=nullable, **options)
 
 
-def created_at() -> Any:
+def stored_at() -> Any:
     """When the row was stored: wall time, also for rows bound to a test clock."""
     return Field(default_factory=wall_now, sa_type=DateTime(timezone=True), nullable=False)
 

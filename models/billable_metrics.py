@@ -1,0 +1,34 @@
+"""Billable metrics: how events become a quantity."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from models.base import Table, document, instant, stored_at
+
+
+class BillableMetric(Table, table=True):
+    """A metric of a product; aggregation and product never change, and it is never deleted."""
+
+    __tablename__ = "billable_metrics"
+    __table_args__ = (
+        Index("ix_billable_metrics_newest", "merchant_id", "created_at", "id"),
+        Index("ix_billable_metrics_event_type", "merchant_id", "event_type"),
+    )
+
+    id: str = Field(primary_key=True)
+    merchant_id: str = Field(foreign_key="merchants.id")
+    product_id: str = Field(foreign_key="products.id")
+    item_id: str | None = None
+    name: str
+    description: str
+    unit: str
+    aggregation: str
+    event_type: str
+    value_property: str | None = None
+    group_by: dict[str, Any] | None = document(nullable=True, default=None)
+    event_from: datetime | None = instant(nullable=True)
+    created_at: datetime = stored_at()
+    updated_at: datetime = stored_at()

@@ -1,0 +1,54 @@
+"""Merchants, their users and API keys; consumers (who buys) live with the customers."""
+
+from datetime import datetime
+
+from sqlmodel import Field
+
+from models.base import Table, instant, stored_at
+
+
+class Merchant(Table, table=True):
+    """An organization that sells; a live and a sandbox merchant are two rows with separate data."""
+
+    __tablename__ = "merchants"
+
+    id: str = Field(primary_key=True)
+    name: str
+    live: bool = False
+    legacy_billing: bool = True
+    """Whether version 0 plans and legacy price models are accepted (default: sandbox only)."""
+    auto_approve: bool = True
+    grace_period: str = "PT24H"
+    """How long a closed period waits for late events (ISO 8601 duration)."""
+    email: str = ""
+    created_at: datetime = stored_at()
+
+
+class User(Table, table=True):
+    """A person acting for a merchant."""
+
+    __tablename__ = "users"
+
+    id: str = Field(primary_key=True)
+    merchant_id: str = Field(foreign_key="merchants.id", index=True)
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    created_at: datetime = stored_at()
+    updated_at: datetime = stored_at()
+
+
+class ApiKey(Table, table=True):
+    """A bearer key: only its SHA-256 is stored, the key itself is shown once."""
+
+    __tablename__ = "api_keys"
+
+    id: str = Field(primary_key=True)
+    merchant_id: str = Field(foreign_key="merchants.id", index=True)
+    user_id: str = Field(foreign_key="users.id")
+    prefix: str
+    """The first characters, to recognize a key in a list."""
+    digest: str = Field(unique=True)
+    created_at: datetime = stored_at()
+    last_used_at: datetime | None = instant(nullable=True)
+    revoked_at: datetime | None = instant(nullable=True)

@@ -1,0 +1,42 @@
+"""All tables in one import, for migrations and structure tests."""
+
+from sqlmodel import SQLModel
+
+from models import (
+    billable_metrics,
+    customers,
+    features,
+    fees,
+    invoices,
+    ledger,
+    organizations,
+    outbox,
+    payments,
+    plans,
+    prices,
+    products,
+    reservations,
+    subscriptions,
+    test_clocks,
+    usage,
+)
+
+MODULES = (
+    billable_metrics,
+    customers,
+    features,
+    fees,
+    invoices,
+    ledger,
+    organizations,
+    outbox,
+    payments,
+    plans,
+    prices,
+    products,
+    reservations,
+    subscriptions,
+    test_clocks,
+    usage,
+)
+metadata = SQLModel.metadata
