@@ -1,0 +1,68 @@
+"""Bands of quantities with a rate each, as volume and graduated prices share them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from billing.errors import InvalidValue
+from billing.pricing.properties import ROOT, check_keys, number
+
+TIERS_MAX: Final = 1_000
+BOUND_DECIMALS_MAX: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One band: up to and including `up_to` (None: without end)."""
+
+    up_to: Decimal | None
+    unit_price: Decimal
+    flat_amount: Decimal
+
+
+def read_tiers(properties: Mapping[str, Any], *, flat_amounts: bool) -> list[Tier]:
+    """The bands in order, or a refusal that names the field at fault."""
+    check_keys(properties, {"tiers"})
+    rows = properties.get("tiers")
+    if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
+        raise InvalidValue("Must be a list of at least one tier", field=f"{ROOT}.tiers")
+    if len(rows) > TIERS_MAX:
+        raise InvalidValue(f"At most {TIERS_MAX} tiers", field=f"{ROOT}.tiers")
+    tiers = [
+        _read_tier(row, f"{ROOT}.tiers[{at}]", flat_amounts=flat_amounts)
+        for at, row in enumerate(rows)
+    ]
+    _check_bounds(tiers)
+    return tiers
+
+
+def _read_tier(row: Any, field: str, *, flat_amounts: bool) -> Tier:
+    names = {"upTo", "unitPrice"} | ({"flatAmount"} if flat_amounts else set())
+    check_keys(row, names, field)
+    up_to = row.get("upTo")
+    flat = row.get("flatAmount", "0")
+    return Tier(
+        up_to=None if up_to is None else number(up_to, f"{field}.upTo"),
+        unit_price=number(row.get("unitPrice"), f"{field}.unitPrice"),
+        flat_amount=number(flat, f"{field}.flatAmount"),
+    )
+
+
+def _check_bounds(tiers: Sequence[Tier]) -> None:
+    below = Decimal(0)
+    for at, tier in enumerate(tiers):
+        field = f"{ROOT}.tiers[{at}].upTo"
+        is_last = at == len(tiers) - 1
+        if tier.up_to is None:
+            if not is_last:
+                raise InvalidValue("Only the last tier is without end", field=field)
+            return
+        if is_last:
+            raise InvalidValue("The last tier is without end: upTo must be null", field=field)
+        if tier.up_to <= below:
+            raise InvalidValue("Bounds must be above zero and strictly ascend", field=field)
+        if -int(tier.up_to.normalize().as_tuple().exponent) > BOUND_DECIMALS_MAX:
+            message = f"A bound has at most {BOUND_DECIMALS_MAX} decimals"
+            raise InvalidValue(message, field=field)
+        below = tier.up_to

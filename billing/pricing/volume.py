@@ -1,0 +1,27 @@
+"""Volume: the band that the whole quantity falls into prices all of its units."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from billing.money import exact
+from billing.pricing.rated import Rated, require_usage
+from billing.pricing.tiers import read_tiers
+
+
+def validate(properties: Mapping[str, Any]) -> None:
+    """Refuses bands that do not ascend, do not end open, or have a negative rate."""
+    read_tiers(properties, flat_amounts=False)
+
+
+def rate(properties: Mapping[str, Any], quantity: Decimal) -> Rated:
+    """All units at the rate of the first band that reaches them.
+
+    The total may fall as usage rises: 100 units at 5 are 500, 101 units at 3 are 303.
+    """
+    require_usage(quantity)
+    tiers = read_tiers(properties, flat_amounts=False)
+    # The last band is without end, so that one always reaches the quantity.
+    band = next(tier for tier in tiers if tier.up_to is None or quantity <= tier.up_to)
+    with exact():
+        return Rated(quantity * band.unit_price, band.unit_price)

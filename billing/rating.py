@@ -1,0 +1,196 @@
+"""What each price owes at a billing boundary, and for how much; it reads no usage and no rows.
+
+A boundary ends one window of the subscription and opens the next. Usage is owed for the window
+that ended; a fee is owed by its own cycles, anchored like the subscription, so that a yearly fee
+in a monthly plan falls due once a year.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final, Literal
+
+from billing import pricing, proration
+from billing.durations import Duration
+from billing.errors import InvalidValue
+from billing.periods import Period, boundary, index_at
+from billing.taxes import TaxBehavior, apply_tax
+
+# A fee by the minute in a yearly plan is a mistake: it would make half a million lines.
+CYCLES_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTerms:
+    """A price as a subscription bills it; `tax_rate` is a fraction, `source_id` a fee or metric."""
+
+    price_id: str
+    kind: Literal["fee", "metric"]
+    source_id: str
+    display_name: str
+    model: str
+    properties: Mapping[str, Any]
+    payment_term: Literal["in_advance", "in_arrears"]
+    cadence: Duration | None
+    """None: the plan's."""
+    quantity: Decimal
+    """How many of a fee; a metric's quantity is its usage."""
+    is_obligation: bool
+    in_scope: bool
+    tax_rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a subscription started and where its boundaries lie."""
+
+    anchor: datetime
+    cadence: Duration
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A price owed for a window, which is part of a cycle, or all of it."""
+
+    price: PriceTerms
+    window: Period
+    cycle: Period
+
+
+@dataclass(frozen=True, slots=True)
+class RatedLine:
+    """An invoice line's amounts, unrounded; price and tax sum to the total."""
+
+    price: PriceTerms
+    window: Period
+    quantity: Decimal
+    unit_price: Decimal
+    total_price: Decimal
+    total_tax: Decimal
+    total_amount: Decimal
+    fraction: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class _Boundary:
+    schedule: Schedule
+    ended: Period | None
+    coming: Period | None
+    terminating: bool
+
+
+def charges_at(
+    prices: Sequence[PriceTerms],
+    schedule: Schedule,
+    *,
+    ended: Period | None,
+    coming: Period | None,
+    terminating: bool = False,
+) -> list[Charge]:
+    """Everything owed at a boundary, in the order of the prices.
+
+    `ended` is None at the start of the subscription, `coming` is None once it has ended, and
+    `terminating` says that the running cycles of fees in arrears end here, before their time.
+    """
+    at = _Boundary(schedule, ended, coming, terminating)
+    return [charge for price in prices for charge in _owed(price, at)]
+
+
+def rate_charge(charge: Charge, usage: Decimal, behavior: TaxBehavior) -> RatedLine:
+    """Prices, prorates and taxes a charge; `usage` is read for a metric only.
+
+    Net usage below zero (corrections above consumption) is rated as none: a meter does not pay
+    its customer.
+    """
+    price = charge.price
+    quantity = price.quantity if price.kind == "fee" else max(usage, Decimal(0))
+    rated = pricing.rate(price.model, price.properties, quantity)
+    part = proration.fraction(charge.window, charge.cycle)
+    amount = proration.share(rated.amount, part)
+    taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
+    return RatedLine(
+        price=price,
+        window=charge.window,
+        quantity=quantity,
+        unit_price=rated.unit_price,
+        total_price=taxed.price,
+        total_tax=taxed.tax,
+        total_amount=taxed.total,
+        fraction=part,
+    )
+
+
+def _owed(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
+    cadence = at.schedule.cadence if price.cadence is None else price.cadence
+    if price.kind == "metric":
+        yield from _usage(price, at)
+    elif cadence.is_zero:
+        yield from _once(price, at)
+    elif price.payment_term == "in_advance":
+        yield from _in_advance(price, cadence, at)
+    else:
+        yield from _in_arrears(price, cadence, at)
+
+
+def _usage(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
+    # Usage is never prorated: the window is its own cycle. It is known at the end only, so the
+    # payment term makes no difference.
+    if at.ended is not None and not at.ended.is_empty:
+        yield Charge(price, at.ended, at.ended)
+
+
+def _once(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
+    is_advance = price.payment_term == "in_advance"
+    if is_advance and at.ended is None and at.coming is not None:
+        yield Charge(price, at.coming, at.coming)
+    is_first_end = at.ended is not None and at.ended.start == at.schedule.started_at
+    if not is_advance and at.ended is not None and is_first_end:
+        yield Charge(price, at.ended, at.ended)
+
+
+def _in_advance(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator[Charge]:
+    if at.coming is None:
+        return
+    anchor, start = at.schedule.anchor, at.coming.start
+    index = index_at(anchor, cadence, start)
+    if boundary(anchor, cadence, index) < start:
+        running = _cycle(anchor, cadence, index)
+        # Later boundaries find this cycle paid already; an obligation waits for its next cycle.
+        if at.ended is None and not price.is_obligation:
+            yield Charge(price, Period(start, running.end), running)
+        index += 1
+    for cycle in _cycles(anchor, cadence, index):
+        if cycle.start >= at.coming.end:
+            return
+        yield Charge(price, cycle, cycle)
+
+
+def _in_arrears(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator[Charge]:
+    if at.ended is None:
+        return
+    anchor, started_at = at.schedule.anchor, at.schedule.started_at
+    for cycle in _cycles(anchor, cadence, index_at(anchor, cadence, at.ended.start)):
+        is_over = cycle.end <= at.ended.end
+        if not is_over and not at.terminating:
+            return
+        start, end = max(cycle.start, started_at), min(cycle.end, at.ended.end)
+        is_stub = cycle.start < started_at
+        if start < end and not (price.is_obligation and is_stub):
+            window = Period(start, end)
+            # An obligation is owed whole, also when termination cuts its cycle short.
+            yield Charge(price, window, window if price.is_obligation else cycle)
+        if not is_over:
+            return
+
+
+def _cycles(anchor: datetime, cadence: Duration, first: int) -> Iterator[Period]:
+    for index in range(first, first + CYCLES_MAX):
+        yield _cycle(anchor, cadence, index)
+    raise InvalidValue("The fee's cadence is too short for its plan", field="billingCadence")
+
+
+def _cycle(anchor: datetime, cadence: Duration, index: int) -> Period:
+    return Period(boundary(anchor, cadence, index), boundary(anchor, cadence, index + 1))
