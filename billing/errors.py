@@ -1,4 +1,4 @@
-"""Refusals of the domain, each with a stable code; HTTP statuses are the api's business, not ours."""
+"""Refusals of the domain, each with a stable code; HTTP statuses are the api's business."""
 
 from collections.abc import Mapping
 from typing import Any
