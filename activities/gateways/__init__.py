@@ -1,0 +1,1 @@
+"""Payment gateways: the port that collection speaks to, and one adapter per provider."""
