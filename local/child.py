@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class LocalFault(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to run, and how it is told to stop.
+    """What to run, and how it is told to stop; `environment` adds, or removes with None.
 
     `death_signal` is what the kernel sends the child when the thread that spawned it dies: a
     killed parent leaves nothing behind. All but PostgreSQL are simply killed, as a crash would.
@@ -32,7 +33,7 @@ class Command:
     name: str
     argv: tuple[str, ...]
     log: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     identity: Identity | None = None
@@ -56,15 +57,15 @@ class Child:
             given.write(stdin)
             given.seek(0)
             try:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - the stack's own programs
                     command.argv,
                     stdin=given,
                     stdout=subprocess.PIPE if capture_output else log,
                     stderr=log,
                     cwd=command.workdir,
-                    env={**os.environ, **command.environment},
+                    env=_environment(command),
                     start_new_session=True,
-                    preexec_fn=_before_exec(command),
+                    preexec_fn=_before_exec(command),  # noqa: PLW1509 - one thread here
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 message = f"{command.name} cannot be started ({command.argv[0]}): {error}"
@@ -104,10 +105,9 @@ class Child:
         """Ends it and whatever is left in its session, without asking."""
         if self._process.poll() is None:
             self._process.kill()
-        try:
+        # The group may be gone, or its number may belong to somebody else by now.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # The group is gone, or its number belongs to somebody else by now.
         self._process.wait()
 
     def stop(self, timeout_seconds: float) -> None:
@@ -135,6 +135,11 @@ def await_ready(child: Child, probe: Callable[[], bool], timeout_seconds: float)
             child.kill()
             raise LocalFault(f"{name} was not ready in {timeout_seconds:g} s:\n{log_tail(log)}")
         time.sleep(0.02)
+
+
+def _environment(command: Command) -> dict[str, str]:
+    merged = {**os.environ, **command.environment}
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def _rotate(log: Path) -> None:

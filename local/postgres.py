@@ -21,6 +21,7 @@ from local.ports import HOST, free_port
 READY_SECONDS = 60
 STOP_SECONDS = 10
 _SUPERUSER = "postgres"
+_STATUS_LINE = 7
 _ROLE = "durabill"
 _DATABASE = "durabill"
 _DURABLE = {
@@ -39,18 +40,16 @@ _FAST = {
 class EmbeddedPostgres:
     """A cluster in `directory`/postgres; `fast` gives up durability and is for tests only."""
 
-    def __init__(self, directory: Path, port: int, *, fast: bool = False) -> None:
+    def __init__(self, directory: Path, *, fast: bool = False) -> None:
         self.directory = directory.resolve()
-        self.port = port
         self.cluster = self.directory / "postgres"
         self._fast = fast
         self._binaries = binaries()
 
-    @property
-    def url(self) -> str:
+    def url(self, port: int) -> str:
         """The address of the database, with its password."""
         password = self._password_file.read_text().strip()
-        return f"postgresql://{_ROLE}:{password}@{HOST}:{self.port}/{_DATABASE}"
+        return f"postgresql://{_ROLE}:{password}@{HOST}:{port}/{_DATABASE}"
 
     @property
     def _password_file(self) -> Path:
@@ -69,11 +68,11 @@ class EmbeddedPostgres:
         self._create()
         return True
 
-    def command(self) -> Command:
+    def command(self, port: int) -> Command:
         """How to run the server."""
         settings = {
             "listen_addresses": HOST,
-            "port": str(self.port),
+            "port": str(port),
             "unix_socket_directories": "",
             "max_connections": "100",
             **(_FAST if self._fast else _DURABLE),
@@ -98,7 +97,7 @@ class EmbeddedPostgres:
             lines = (self.cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return ""
-        return lines[7] if len(lines) > 7 and lines[0] == str(pid) else ""
+        return lines[_STATUS_LINE] if len(lines) > _STATUS_LINE and lines[0] == str(pid) else ""
 
     def _identity(self) -> Identity | None:
         return unprivileged(self.cluster, self._binaries / "postgres")
@@ -209,12 +208,12 @@ def binaries() -> Path:
 @contextmanager
 def running_postgres(directory: Path, *, fast: bool = True) -> Iterator[str]:
     """A server on a free port for the length of a block; gives the database's address."""
-    server = EmbeddedPostgres(directory, free_port(), fast=fast)
+    server, port = EmbeddedPostgres(directory, fast=fast), free_port()
     server.prepare()
-    child = Child(server.command())
+    child = Child(server.command(port))
     try:
         await_ready(child, lambda: server.ready(child.pid), READY_SECONDS)
-        yield server.url
+        yield server.url(port)
     finally:
         child.stop(STOP_SECONDS)
 
