@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from billing.errors import InvalidValue
-from billing.money import MONEY_CONTEXT, exact
+from billing.money import context_of, exact
 
 Aggregation = Literal["SUM", "COUNT", "AVG", "MIN", "MAX", "UNIQUE_COUNT", "LATEST"]
 AGGREGATIONS: Final[tuple[Aggregation, ...]] = (
@@ -37,7 +37,7 @@ DIGITS_MAX: Final = 400
 
 _PATH: Final = re.compile(r"\$(\.[^.\[\]*?()'\"\s\x00-\x1f]+)+")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-_AVERAGE_CONTEXT: Final = Context(prec=34, rounding=ROUND_HALF_UP, traps=list(MONEY_CONTEXT.traps))
+_AVERAGE_CONTEXT: Final = context_of(34)
 
 
 @dataclass(frozen=True, slots=True)

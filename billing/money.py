@@ -35,6 +35,13 @@ def exact() -> AbstractContextManager[Context]:
     return localcontext(MONEY_CONTEXT)
 
 
+def context_of(digits: int) -> Context:
+    """The money context with fewer digits, for quotients: they seldom end."""
+    context = MONEY_CONTEXT.copy()
+    context.prec = digits
+    return context
+
+
 def round_half_up(amount: Decimal, digits: int) -> Decimal:
     """The amount with so many decimals, ties away from zero; zero has no sign."""
     too_large = amount and amount.adjusted() + digits >= MONEY_CONTEXT.prec - 1

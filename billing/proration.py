@@ -1,15 +1,15 @@
 """The share of a price that part of its cycle owes, by elapsed time; it picks no cycles itself."""
 
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from billing.errors import InvalidValue
-from billing.money import MONEY_CONTEXT
+from billing.money import MONEY_CONTEXT, context_of
 from billing.periods import Period
 
 # Six digits more than the 34 that must agree, so that a thousand parts still sum to their price.
-_CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_UP, traps=list(MONEY_CONTEXT.traps))
+_CONTEXT: Final = context_of(40)
 
 
 def fraction(window: Period, cycle: Period) -> Fraction:

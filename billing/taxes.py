@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from typing import Final, Literal
 
 from billing.errors import InvalidValue
-from billing.money import MONEY_CONTEXT, exact
+from billing.money import context_of, exact
 
 TaxBehavior = Literal["exclusive", "inclusive"]
 PERCENT_MAX: Final = Decimal(100)
-_CONTEXT: Final = Context(prec=34, rounding=ROUND_HALF_UP, traps=list(MONEY_CONTEXT.traps))
+_CONTEXT: Final = context_of(34)
 
 
 @dataclass(frozen=True, slots=True)

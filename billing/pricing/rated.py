@@ -1,14 +1,14 @@
 """The outcome of pricing a quantity; it holds no tax, no currency and no rounding."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 from billing.errors import InvalidValue
-from billing.money import MONEY_CONTEXT
+from billing.money import context_of
 
 # Averages do not end; this is what the contract asks to carry.
-AVERAGE_CONTEXT: Final = Context(prec=34, rounding=ROUND_HALF_UP, traps=list(MONEY_CONTEXT.traps))
+AVERAGE_CONTEXT: Final = context_of(34)
 
 
 @dataclass(frozen=True, slots=True)
