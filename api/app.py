@@ -1,0 +1,141 @@
+"""Puts the API together: servers behind it, routers, errors; it holds no resource's route."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal, Protocol
+
+import psycopg
+import structlog
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import select
+
+from api import errors
+from api.auth import KeyRing
+from api.intake import Intake
+from api.resources import products
+from models.database import Database
+from settings import Settings
+
+READY_TIMEOUT_SECONDS = 3.0
+
+# One router a resource; the order is the order of the documentation page.
+ROUTERS: tuple[APIRouter, ...] = (products.router,)
+
+operations = APIRouter(tags=["Operations"])
+
+
+class Ready(BaseModel):
+    """Whether the servers behind the API answer."""
+
+    postgres: Literal["ok", "down"]
+    temporal: Literal["ok", "down"]
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Protocol):
+    """What the app itself asks of its commands."""
+
+    async def ready(self) -> bool:
+        """Whether Temporal answers."""
+        ...
+
+    async def close(self) -> None:
+        """Gives back what was opened."""
+        ...
+
+
+@operations.get("/healthz", operation_id="health")
+async def health() -> Health:
+    """Tell that the process is alive."""
+    return Health()
+
+
+@operations.get("/readyz", operation_id="ready", responses={503: {"model": Ready}})
+async def ready(request: Request) -> JSONResponse:
+    """Tell whether PostgreSQL and Temporal answer."""
+    postgres, temporal = await asyncio.gather(
+        _postgres_answers(request.app.state.database), _temporal_answers(request.app)
+    )
+    body = Ready(postgres="ok" if postgres else "down", temporal="ok" if temporal else "down")
+    return JSONResponse(body.model_dump(), status_code=200 if postgres and temporal else 503)
+
+
+async def _postgres_answers(database: Database) -> bool:
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS), database.transaction() as session:
+            await session.exec(select(1))
+    except (SQLAlchemyError, psycopg.Error, OSError, TimeoutError):
+        return False
+    return True
+
+
+async def _temporal_answers(app: FastAPI) -> bool:
+    commands: Readiness | None = app.state.commands
+    if commands is None:
+        return False
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            return await commands.ready()
+    except TimeoutError:
+        return False
+
+
+def create_app(
+    settings: Settings, *, database: Database | None = None, commands: Readiness | None = None
+) -> FastAPI:
+    """The application; a database or commands that are passed in are used and not closed."""
+    configure_logging()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        yield
+        if database is None:
+            await opened.close()
+
+    opened = database or Database(settings.database_url, pool_size=settings.database_pool_size)
+    app = FastAPIOffline(
+        title="Durabill",
+        version="0.1.0",
+        description="Durable, usage-based billing: promises are workflows, money is a ledger.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.database = opened
+    app.state.commands = commands
+    app.state.key_ring = KeyRing(opened)
+    app.include_router(operations)
+    for router in ROUTERS:
+        app.include_router(router, responses=errors.RESPONSES)
+    errors.install(app)
+    app.add_middleware(Intake)
+    return app
+
+
+def configure_logging() -> None:
+    """One JSON object a line, with the request's id and merchant; never a frame's locals."""
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(tracebacks),
+        structlog.processors.JSONRenderer(),
+    ]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )

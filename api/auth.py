@@ -1,0 +1,106 @@
+"""Who calls: API keys looked up by their SHA-256 and remembered for seconds; no permissions yet."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Annotated
+
+import structlog
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.errors import NotMember, Unauthorized
+from models.base import wall_now
+from models.database import Database
+from models.organizations import ApiKey, Merchant
+from models.queries import organizations
+
+KEY_PATTERN = re.compile(r"^sk_(test|live)_[A-Za-z0-9]{16,128}$")
+CACHE_TTL_SECONDS = 5.0
+CACHE_SIZE_MAX = 10_000
+LAST_USED_EVERY = timedelta(minutes=1)
+
+# Only describes the scheme in the OpenAPI document; the key itself is checked below.
+bearer = HTTPBearer(auto_error=False, description="An API key: sk_test_… or sk_live_…")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller: a user of one merchant, by one key."""
+
+    merchant_id: str
+    user_id: str
+    live: bool
+    key_id: str
+
+    def own(self, merchant_id: str | None) -> str:
+        """The caller's merchant; naming another one is refused, omitting it means the own."""
+        if merchant_id is not None and merchant_id != self.merchant_id:
+            raise NotMember("The API key does not belong to this merchant")
+        return self.merchant_id
+
+
+def digest_of(key: str) -> str:
+    """What is stored of a key. A 256-bit random key needs no slow hash."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class KeyRing:
+    """Callers by the digest of their key; an entry lives 5 s, so a revoked key dies within 5 s."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._entries: dict[str, tuple[float, Caller]] = {}
+
+    async def caller(self, authorization: str | None) -> Caller:
+        """The caller that this Authorization header proves."""
+        key = self._key(authorization)
+        digest = digest_of(key)
+        entry = self._entries.get(digest)
+        if entry is not None and entry[0] > monotonic():
+            return entry[1]
+        caller = await self._look_up(digest, live=key.startswith("sk_live_"))
+        if len(self._entries) >= CACHE_SIZE_MAX:
+            self._entries.clear()
+        self._entries[digest] = (monotonic() + CACHE_TTL_SECONDS, caller)
+        return caller
+
+    @staticmethod
+    def _key(authorization: str | None) -> str:
+        if not authorization:
+            raise Unauthorized("An API key is required: Authorization: Bearer sk_…")
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not KEY_PATTERN.match(key.strip()):
+            raise Unauthorized("The Authorization header holds no API key")
+        return key.strip()
+
+    async def _look_up(self, digest: str, *, live: bool) -> Caller:
+        async with self._database.transaction() as session:
+            found = await organizations.key_by_digest(session, digest)
+            if found is None or not self._valid(*found, digest=digest, live=live):
+                self._entries.pop(digest, None)
+                raise Unauthorized("The API key is not valid")
+            key, _merchant = found
+            now = wall_now()
+            if key.last_used_at is None or key.last_used_at <= now - LAST_USED_EVERY:
+                await organizations.note_key_used(session, key.merchant_id, key.id, now)
+        return Caller(merchant_id=key.merchant_id, user_id=key.user_id, live=live, key_id=key.id)
+
+    @staticmethod
+    def _valid(key: ApiKey, merchant: Merchant, *, digest: str, live: bool) -> bool:
+        same = hmac.compare_digest(key.digest.encode(), digest.encode())
+        return same and key.revoked_at is None and merchant.live == live
+
+
+async def authenticate(
+    request: Request,
+    _documented: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+) -> Caller:
+    """The caller of this request; its merchant also goes into every log line."""
+    key_ring: KeyRing = request.app.state.key_ring
+    caller = await key_ring.caller(request.headers.get("authorization"))
+    structlog.contextvars.bind_contextvars(merchantId=caller.merchant_id, keyId=caller.key_id)
+    return caller

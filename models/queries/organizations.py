@@ -1,0 +1,71 @@
+"""Statements on merchants, their users and API keys; no key is ever read back in clear."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.organizations import ApiKey, Merchant, User
+
+
+async def get(session: AsyncSession, merchant_id: str) -> Merchant | None:
+    """A merchant by its id."""
+    return await session.get(Merchant, merchant_id)
+
+
+async def key_by_digest(session: AsyncSession, digest: str) -> tuple[ApiKey, Merchant] | None:
+    """The key with this digest and its merchant: the one look-up before a merchant is known."""
+    statement = (
+        select(ApiKey, Merchant)
+        .join(Merchant, col(ApiKey.merchant_id) == col(Merchant.id))
+        .where(ApiKey.digest == digest)
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
+async def note_key_used(
+    session: AsyncSession, merchant_id: str, key_id: str, now: datetime
+) -> None:
+    """Remembers the last use; the caller decides how seldom."""
+    await session.exec(
+        update(ApiKey)
+        .where(col(ApiKey.merchant_id) == merchant_id, col(ApiKey.id) == key_id)
+        .values(last_used_at=now)
+    )
+
+
+async def keys(session: AsyncSession, merchant_id: str) -> Sequence[ApiKey]:
+    """A merchant's keys, newest first, revoked ones too."""
+    statement = (
+        select(ApiKey)
+        .where(ApiKey.merchant_id == merchant_id)
+        .order_by(col(ApiKey.created_at).desc(), col(ApiKey.id).desc())
+    )
+    return (await session.exec(statement)).all()
+
+
+async def first_user(session: AsyncSession, merchant_id: str) -> User | None:
+    """The user who came with the merchant."""
+    statement = (
+        select(User)
+        .where(User.merchant_id == merchant_id)
+        .order_by(col(User.created_at), col(User.id))
+    )
+    return (await session.exec(statement)).first()
+
+
+async def revoke_key(session: AsyncSession, key_id: str, now: datetime) -> bool:
+    """Revokes a key by its id, once; whether there is such a key.
+
+    An operator's command names a key, not a merchant: the one statement without the filter.
+    """
+    found = await session.get(ApiKey, key_id)
+    if found is None:
+        return False
+    await session.exec(
+        update(ApiKey)
+        .where(col(ApiKey.id) == key_id, col(ApiKey.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+    return True
