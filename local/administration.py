@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from activities.reconciliation import ReconciliationActivities
+
 from activities.gateways.simulated import SimulatedGateway
 from activities.organizations import CreateKey, CreateMerchant, OrganizationActivities
-from activities.reconciliation import ReconciliationActivities
 from models.database import Database
 from settings import Settings
 

@@ -57,7 +57,7 @@ class Child:
             given.write(stdin)
             given.seek(0)
             try:
-                self._process = subprocess.Popen(  # noqa: S603 - the stack's own programs
+                self._process = subprocess.Popen(
                     command.argv,
                     stdin=given,
                     stdout=subprocess.PIPE if capture_output else log,

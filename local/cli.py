@@ -6,7 +6,6 @@ Every expected fault is one line on standard error and a non-zero exit status.
 import asyncio
 import json
 import sys
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +34,8 @@ Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a fre
 
 
 @app.command()
-def dev(
+def dev(  # noqa: PLR0913 - one parameter an option
+    *,
     data: Annotated[Path, typer.Option(help="Where the data lies.")] = Path(".durabill"),
     ready_file: Annotated[
         Path | None,
@@ -103,6 +103,7 @@ def reconcile() -> None:
 
 @merchant_app.command("create")
 def merchant_create(
+    *,
     name: Annotated[str, typer.Option(help="The merchant's name.")],
     live: Annotated[bool, typer.Option("--live", help="A live merchant, not a sandbox.")] = False,
     as_json: Json = False,
@@ -110,27 +111,29 @@ def merchant_create(
     """Create a merchant with its first user and API key; the key is shown only now."""
     from local import administration
 
-    _print(asyncio.run(administration.create_merchant(_settings(), name, live=live)), as_json)
+    _print(
+        asyncio.run(administration.create_merchant(_settings(), name, live=live)), as_json=as_json
+    )
 
 
 @key_app.command("create")
 def key_create(
-    merchant: Annotated[str, typer.Option(help="The merchant's id.")], as_json: Json = False
+    *, merchant: Annotated[str, typer.Option(help="The merchant's id.")], as_json: Json = False
 ) -> None:
     """Create another API key; it is shown only now."""
     from local import administration
 
-    _print(asyncio.run(administration.create_key(_settings(), merchant)), as_json)
+    _print(asyncio.run(administration.create_key(_settings(), merchant)), as_json=as_json)
 
 
 @key_app.command("list")
 def key_list(
-    merchant: Annotated[str, typer.Option(help="The merchant's id.")], as_json: Json = False
+    *, merchant: Annotated[str, typer.Option(help="The merchant's id.")], as_json: Json = False
 ) -> None:
     """List a merchant's API keys, never the keys themselves."""
     from local import administration
 
-    _print(asyncio.run(administration.list_keys(_settings(), merchant)), as_json)
+    _print(asyncio.run(administration.list_keys(_settings(), merchant)), as_json=as_json)
 
 
 @key_app.command("revoke")
@@ -161,7 +164,7 @@ def gateway(
 
 
 @gateway_app.command("charges")
-def gateway_charges(as_json: Json = False) -> None:
+def gateway_charges(*, as_json: Json = False) -> None:
     """Print the book of the gateway at DURABILL_GATEWAY_URL."""
     from local.probe import get_json
 
@@ -169,7 +172,7 @@ def gateway_charges(as_json: Json = False) -> None:
     charges = get_json(f"{url}/charges")
     if charges is None:
         raise LocalFault(f"no gateway answers at {url} (DURABILL_GATEWAY_URL)")
-    _print(charges, as_json)
+    _print(charges, as_json=as_json)
 
 
 def _settings() -> "Settings":
@@ -185,7 +188,7 @@ def _settings() -> "Settings":
         raise LocalFault(f"DURABILL_{name}: {first['msg']}") from None
 
 
-def _print(content: Any, as_json: bool) -> None:
+def _print(content: Any, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(content, indent=2))
         return

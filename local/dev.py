@@ -18,6 +18,7 @@ from local.child import Command, LocalFault
 from local.ports import HOST, choose
 from local.postgres import EmbeddedPostgres
 from local.probe import answers
+from local.revisions import is_current
 from local.supervisor import StopRequested, Supervisor
 from local.temporal import EmbeddedTemporal, TemporalPorts
 
@@ -91,7 +92,8 @@ class _Stack:
         self._supervisor.start(self._postgres.command(self._ports["database"]))
         self._supervisor.start(self._gateway())
         self._wait(self._postgres_ready, "PostgreSQL", postgres.READY_SECONDS)
-        self._once("migrate")
+        if not is_current(self._postgres.url(self._ports["database"])):
+            self._once("migrate")
         self._wait(self._temporal.ready, "Temporal", temporal.READY_SECONDS)
         self._temporal.keep_histories()
         self._supervisor.start(self._durabill("worker"))
@@ -120,10 +122,11 @@ class _Stack:
         return self._postgres.ready(self._supervisor.pid("postgres"))
 
     def _processes_ready(self) -> bool:
+        # The API first: while it starts, its port refuses, which costs the least to ask.
         return (
-            answers(f"{self._url('gateway')}/healthz")
+            answers(f"{self._url('api')}/readyz")
             and self._temporal.has_worker(_WORKER_QUEUE)
-            and answers(f"{self._url('api')}/readyz")
+            and answers(f"{self._url('gateway')}/healthz")
         )
 
     def _gateway(self) -> Command:
@@ -133,7 +136,7 @@ class _Stack:
     def _durabill(self, name: str, *flags: str) -> Command:
         return Command(
             name=name,
-            argv=(sys.executable, str(_program()), name, *flags),
+            argv=(sys.executable, str(program()), name, *flags),
             log=self._directory / "logs" / f"{name}.log",
             environment=self._environment(),
         )
@@ -185,7 +188,7 @@ def _holder(lock: IO[str]) -> str:
     return lock.read().strip() or "a process that is starting or ending"
 
 
-def _program() -> Path:
+def program() -> Path:
     """The `durabill` command of this installation."""
     beside_python = Path(sys.executable).parent / "durabill"
     return beside_python if beside_python.exists() else Path(sys.argv[0]).resolve()

@@ -1,6 +1,5 @@
 """Running the migrations in this process; the migrations themselves lie in migrations/."""
 
-import os
 from pathlib import Path
 
 from alembic import command
@@ -10,14 +9,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def configuration(database_url: str) -> Config:
-    """The configuration of alembic, found by the project's place rather than the working folder.
-
-    migrations/env.py reads the address from the environment, as every entry point does.
-    """
-    os.environ["DURABILL_DATABASE_URL"] = database_url
-    ini = _ROOT / "alembic.ini"
-    config = Config(ini if ini.exists() else None)
-    config.set_main_option("script_location", str(_ROOT / "migrations"))
+    """The configuration of alembic, found by the project's place, not by the working folder."""
+    config = Config()
+    config.set_main_option("script_location", str(_ROOT / "migrations").replace("%", "%%"))
+    config.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
     return config
 
 

@@ -18,6 +18,7 @@ from local.child import Child, Command, LocalFault, log_tail
 
 _BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 _CALM_SECONDS = 10
+_PROBE_SECONDS = 0.05
 _DEATHS_BEFORE_READY_MAX = 5
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -97,7 +98,7 @@ class Supervisor:
             self._refuse_hopeless()
             if time.monotonic() > deadline:
                 raise LocalFault(f"{what}: not ready in {timeout_seconds:g} s; see the logs")
-            self.attend(0.03)
+            self.attend(_PROBE_SECONDS)
         for kept in self._kept.values():
             kept.deaths = 0
 

@@ -13,7 +13,7 @@ from billing.errors import BillingError
 
 
 class CardDeclined(BillingError):
-    """The provider refused a card as it was created or saved; `code` is the provider's, in capitals.
+    """A card was refused as it was created or saved; `code` is the provider's, in capitals.
 
     A charge that is declined raises nothing: it is a `ChargeOutcome`.
     """
@@ -27,7 +27,7 @@ class CardDeclined(BillingError):
 
 
 class GatewayRefusal(BillingError):
-    """The provider will never serve this request: an unknown card, or a key used for another one."""
+    """The provider will never serve this request: an unknown card, or a key used before."""
 
     code = "GATEWAY_REFUSAL"
 
@@ -38,7 +38,7 @@ class GatewayUnavailable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CardDetails:
-    """What a customer typed; it goes straight to the provider and never into a workflow or a log."""
+    """What a customer typed: it goes to the provider, never into a workflow or a log."""
 
     number: str = field(repr=False)
     exp_month: int
