@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from activities.reconciliation import ReconciliationActivities
 
-from activities.gateways.simulated import SimulatedGateway
 from activities.organizations import CreateKey, CreateMerchant, OrganizationActivities
 from models.database import Database
 from settings import Settings
@@ -54,6 +52,9 @@ async def revoke_key(settings: Settings, key_id: str) -> None:
 
 async def first_difference(settings: Settings) -> str | None:
     """The first proof that does not hold; None when all do."""
+    from activities.gateways.simulated import SimulatedGateway
+    from activities.reconciliation import ReconciliationActivities
+
     gateway = SimulatedGateway(settings.gateway_url)
     database = Database(settings.database_url)
     try:

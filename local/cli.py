@@ -221,4 +221,6 @@ def _expected_faults() -> tuple[type[BaseException], ...]:
 def _one_line(fault: BaseException) -> str:
     """What went wrong, without a statement or its parameters."""
     cause = getattr(fault, "orig", None) or fault
-    return " ".join(str(cause).split("\n\n")[0].split()) or type(fault).__name__
+    if type(cause).__name__ == "UndefinedTable":
+        return "the database has no tables yet: run `durabill migrate`"
+    return " ".join(str(cause).split()) or type(fault).__name__
