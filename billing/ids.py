@@ -21,4 +21,4 @@ def derived_id(prefix: str, *parts: str | int) -> str:
 
 def has_prefix(value: str, prefix: str) -> bool:
     """Whether the value looks like an id of this kind (form only; it may not exist)."""
-    return PATTERN.match(value) is not None and value.startswith(f"{prefix}_")
+    return PATTERN.fullmatch(value) is not None and value.startswith(f"{prefix}_")

@@ -121,7 +121,7 @@ def aggregate(metric: MetricDefinition, events: Iterable[Event]) -> Decimal:
         return Decimal(len({text_at(event.data, metric.value_path) for event in counted}))
     if metric.aggregation == "LATEST":
         counted.sort(key=lambda event: event.timestamp)
-    return _FOLDS[metric.aggregation]([_number(metric, event) for event in counted])
+    return _FOLDS[metric.aggregation](_numbers(metric, counted))
 
 
 def average(total: Decimal, count: int) -> Decimal:
@@ -158,11 +158,10 @@ def _value_path(metric: MetricDefinition) -> str:
     return metric.value_path
 
 
-def _number(metric: MetricDefinition, event: Event) -> Decimal:
-    value = value_at(event.data, _value_path(metric))
-    if not isinstance(value, Decimal):
-        raise TypeError("An event without a number was counted")
-    return value
+def _numbers(metric: MetricDefinition, counted: Iterable[Event]) -> list[Decimal]:
+    path = _value_path(metric)
+    values = (value_at(event.data, path) for event in counted)
+    return [value for value in values if isinstance(value, Decimal)]
 
 
 def _sum(values: Sequence[Decimal]) -> Decimal:

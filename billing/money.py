@@ -31,7 +31,7 @@ NANO_DIGITS: Final = 9
 
 
 def exact() -> AbstractContextManager[Context]:
-    """`with exact():` every Decimal operation inside runs in a copy of the money context."""
+    """The money context for a `with` block: every Decimal operation inside is exact."""
     return localcontext(MONEY_CONTEXT)
 
 
@@ -94,8 +94,7 @@ class Money:
 
     def __post_init__(self) -> None:
         if not isinstance(self.amount, Decimal):
-            kind = type(self.amount).__name__
-            raise TypeError(f"Money takes a Decimal, not {kind}: a float has lost cents already")
+            raise TypeError(f"Money takes a Decimal, not {self.amount!r}: floats lose cents")
         minor_unit(self.currency)
         if not self.amount.is_finite():
             raise InvalidValue("An amount is a finite number", field="amount")

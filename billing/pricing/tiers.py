@@ -51,18 +51,16 @@ def _read_tier(row: Any, field: str, *, flat_amounts: bool) -> Tier:
 
 def _check_bounds(tiers: Sequence[Tier]) -> None:
     below = Decimal(0)
-    for at, tier in enumerate(tiers):
+    for at, tier in enumerate(tiers[:-1]):
         field = f"{ROOT}.tiers[{at}].upTo"
-        is_last = at == len(tiers) - 1
         if tier.up_to is None:
-            if not is_last:
-                raise InvalidValue("Only the last tier is without end", field=field)
-            return
-        if is_last:
-            raise InvalidValue("The last tier is without end: upTo must be null", field=field)
+            raise InvalidValue("Only the last tier is without end", field=field)
         if tier.up_to <= below:
             raise InvalidValue("Bounds must be above zero and strictly ascend", field=field)
         if -int(tier.up_to.normalize().as_tuple().exponent) > BOUND_DECIMALS_MAX:
             message = f"A bound has at most {BOUND_DECIMALS_MAX} decimals"
             raise InvalidValue(message, field=field)
         below = tier.up_to
+    if tiers[-1].up_to is not None:
+        field = f"{ROOT}.tiers[{len(tiers) - 1}].upTo"
+        raise InvalidValue("The last tier is without end: upTo must be null", field=field)
