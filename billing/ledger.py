@@ -150,6 +150,15 @@ def payment_received(parties: Parties, payment_id: str, *, amount: Decimal) -> T
     return _transfer("payment_received", parties, payment_id, amounts)
 
 
+def one_off_paid(parties: Parties, payment_id: str, *, amount: Decimal) -> Transfer:
+    """A one-off payment is revenue when it is paid: nobody owed it before."""
+    amounts: _Amounts = {
+        "processor_clearing": _positive(amount),
+        "revenue": amount.copy_negate(),
+    }
+    return _transfer("one_off_paid", parties, payment_id, amounts)
+
+
 def invoice_written_off(parties: Parties, invoice_id: str, *, amount: Decimal) -> Transfer:
     """The merchant gives up what the customer still owes."""
     amounts: _Amounts = {

@@ -14,15 +14,10 @@ MIGRATION_LOCK = 7_316_092_245
 
 def run() -> None:
     """Migrates in one transaction, under an advisory lock."""
-    url = (
-        context.config.get_main_option("sqlalchemy.url")
-        or os.environ["DURABILL_DATABASE_URL"]
-    )
+    url = context.config.get_main_option("sqlalchemy.url") or os.environ["DURABILL_DATABASE_URL"]
     engine = create_engine(sqlalchemy_url(url))
     with engine.connect() as connection:
-        context.configure(
-            connection=connection, target_metadata=tables.metadata, compare_type=True
-        )
+        context.configure(connection=connection, target_metadata=tables.metadata, compare_type=True)
         with context.begin_transaction():
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK}

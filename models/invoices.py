@@ -33,6 +33,8 @@ class Invoice(Table, table=True):
     ended_from: datetime | None = instant(nullable=True)
     """Start of the window whose arrears it bills; null on a first invoice of advance charges."""
     ended_to: datetime | None = instant(nullable=True)
+    coming_version_id: str | None = Field(default=None, foreign_key="plan_versions.id")
+    """The plan version of its advance charges, known once its period has ended."""
     coming_to: datetime | None = instant(nullable=True)
     """End of the window whose advance charges it bills (from `ended_to`); null when terminating."""
     period_start: datetime = instant()

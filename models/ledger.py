@@ -1,4 +1,4 @@
-"""The double-entry ledger: accounts, transfers and their entries; append only (a trigger holds it)."""
+"""The double-entry ledger: accounts, transfers, entries; append only (a trigger holds it)."""
 
 from datetime import datetime
 from decimal import Decimal

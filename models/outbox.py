@@ -1,4 +1,4 @@
-"""The outbox: what a committed fact still owes to the outside, written in the fact's transaction."""
+"""The outbox: what a committed fact still owes, written in the transaction of the fact."""
 
 from datetime import datetime
 from typing import Any

@@ -1,12 +1,13 @@
 """Subscriptions: a customer's promise to pay for a plan."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from models.base import Table, document, instant, stored_at
+from models.base import Table, document, instant, money, stored_at
 
 
 class Subscription(Table, table=True):
@@ -16,6 +17,14 @@ class Subscription(Table, table=True):
     __table_args__ = (
         Index("ix_subscriptions_newest", "merchant_id", "created_at", "id"),
         Index("ix_subscriptions_customer", "merchant_id", "customer_id", "created_at"),
+        # One living subscription of a plan per customer: the same request twice makes one.
+        Index(
+            "uq_subscriptions_living",
+            "customer_id",
+            "plan_id",
+            unique=True,
+            postgresql_where=text("status <> 'terminated'"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -36,6 +45,8 @@ class Subscription(Table, table=True):
     auto_charge: bool = False
     tax_exempt: bool = False
     payment_term_days: int = 0
+    minimum_account_balance: Decimal | None = money(nullable=True)
+    """What the wallet is topped up to at each start of a period (version 0 plans only)."""
     session_expires_at: datetime | None = instant(nullable=True)
     """When the first invoice's checkout expires; null when nothing was due at the start."""
     ending_at: datetime | None = instant(nullable=True)

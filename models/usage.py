@@ -55,5 +55,3 @@ class UsageEvent(Table, table=True):
         ),
     )
     created_at: datetime = stored_at()
-
-

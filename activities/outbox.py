@@ -1,0 +1,107 @@
+"""The outbox relay: starts what committed transactions owe; it decides nothing.
+
+Not an activity: a loop beside the worker. A crash anywhere repeats a start, and the workflow's id
+makes the repetition harmless.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import psycopg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from models.database import Database
+from models.outbox import OutboxRow
+from models.queries import outbox
+
+log = structlog.get_logger(__name__)
+
+BATCH_SIZE = 50
+# Notifications wake the relay; this is only for one that was lost with its connection.
+SWEEP_SECONDS = 30.0
+RETRY_SECONDS = 0.5
+START_TIMEOUT = timedelta(seconds=5)
+
+Attributes = Callable[[dict[str, object]], list[SearchAttributePair[str]]]
+
+
+class OutboxRelay:
+    """Starts workflows from outbox rows, each under the row's id."""
+
+    def __init__(
+        self, database: Database, client: Client, *, task_queue: str, attributes: Attributes
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._task_queue = task_queue
+        self._attributes = attributes
+
+    async def run(self) -> None:
+        """Relays until cancelled; a server that is away is tried again, never an error."""
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, SQLAlchemyError, RPCError, RuntimeError, OSError) as error:
+                log.warning("outbox_waits", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._database.url.replace("postgresql+psycopg://", "postgresql://"),
+            autocommit=True,
+            connect_timeout=3,
+        )
+        async with connection:
+            await connection.execute(f"LISTEN {outbox.CHANNEL}")
+            while True:
+                while await self.relay_once():
+                    pass
+                async for _notice in connection.notifies(timeout=SWEEP_SECONDS, stop_after=1):
+                    break
+
+    async def relay_once(self) -> bool:
+        """Starts a batch; whether there may be more."""
+        async with self._database.transaction() as session:
+            rows = await outbox.claim(session, BATCH_SIZE)
+            await asyncio.gather(*(self._start(row) for row in rows))
+            for row in rows:
+                await outbox.mark_sent(session, row.merchant_id, row.workflow_id)
+        return len(rows) == BATCH_SIZE
+
+    async def start_owed(self, merchant_id: str, workflow_id: str) -> bool:
+        """Starts one owed workflow at once; False when the outbox owes no such start."""
+        async with self._database.transaction() as session:
+            row = await outbox.unsent(session, merchant_id, workflow_id)
+            if row is None:
+                return False
+            await self._start(row)
+            await outbox.mark_sent(session, merchant_id, workflow_id)
+        return True
+
+    async def _start(self, row: OutboxRow) -> None:
+        argument: dict[str, object] = row.argument
+        try:
+            await self._client.start_workflow(
+                row.workflow_type,
+                argument,
+                id=row.workflow_id,
+                task_queue=self._task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=TypedSearchAttributes(self._attributes(argument)),
+                rpc_timeout=START_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            # It ran to its end before this row was marked: there is nothing left to start.
+            log.info("outbox_already_ran", workflow_id=row.workflow_id)

@@ -1,0 +1,273 @@
+"""The one door to life cycles: creations in the aggregate's own transaction, changes by update.
+
+Creations work while Temporal is away (the outbox starts their workflows later); changes do not,
+and raise `Unavailable`, which is answered 503.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
+from activities.issuing import collection_workflow_id
+from activities.payments import (
+    CardChoice,
+    CreatedPayment,
+    CreatePayment,
+    CreateSetup,
+    PaymentActivities,
+)
+from activities.reservations import ReservationActivities, Reserve
+from activities.subscriptions import (
+    CreatedSubscription,
+    CreateSubscription,
+    SubscriptionActivities,
+)
+from activities.subscriptions import workflow_id as subscription_workflow_id
+from billing.errors import BillingError, Conflict
+from models.database import Database
+from models.payments import PaymentSession
+from workflows import attributes
+from workflows.options import BILLING_QUEUE
+from workflows.payment_collection import (
+    CollectionState,
+    PaymentCollectionWorkflow,
+    PayNow,
+    PayResult,
+)
+from workflows.subscription import SubscriptionWorkflow, TerminateNow
+from workflows.test_clock import Advance, Advanced, TestClockState, TestClockWorkflow
+
+T = TypeVar("T")
+
+CHANGE_LIMIT = timedelta(seconds=10)
+PAYMENT_LIMIT = timedelta(seconds=25)
+PING_LIMIT = timedelta(seconds=1)
+ABSENT_LIMIT_SECONDS = 5.0
+ABSENT_RETRY_SECONDS = 0.1
+
+
+class Unavailable(Exception):
+    """A server that the change needs is away: try again later; nothing was changed by us."""
+
+
+class ClockMemberFailed(BillingError):
+    """The clock has reached its target, but a workflow on it did not follow."""
+
+    code = "CLOCK_MEMBER_FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateSubscription:
+    """Which subscription ends, why, and by whom."""
+
+    subscription_id: str
+    reason: str
+    change_reason: str | None
+    terminated_by: str
+
+
+class Commands:
+    """What routes and pages may do to a life cycle."""
+
+    def __init__(self, database: Database, client: Client, gateway: PaymentGateway) -> None:
+        self._client = client
+        self._gateway = gateway
+        self._subscriptions = SubscriptionActivities(database)
+        self._payments = PaymentActivities(database, gateway)
+        self._reservations = ReservationActivities(database)
+
+    async def ready(self) -> bool:
+        """Whether Temporal answers."""
+        try:
+            await self._client.workflow_service.get_system_info(
+                GetSystemInfoRequest(), timeout=PING_LIMIT
+            )
+        except (RPCError, RuntimeError):
+            return False
+        return True
+
+    async def create_subscription(self, command: CreateSubscription) -> CreatedSubscription:
+        """Creates a subscription, or finds the living one of the same customer and plan."""
+        return await self._subscriptions.create_subscription(command)
+
+    async def create_payment(self, command: CreatePayment) -> CreatedPayment:
+        """Creates a one-off payment, or finds the one that its key made."""
+        return await self._payments.create_payment(command)
+
+    async def create_setup(self, command: CreateSetup) -> str:
+        """Opens a session that saves a card; returns its id."""
+        return await self._payments.create_setup(command)
+
+    async def reserve(self, command: Reserve) -> str:
+        """Holds funds; returns the reservation's id."""
+        return await self._reservations.reserve(command)
+
+    async def terminate_subscription(self, command: TerminateSubscription) -> None:
+        """Ends a subscription now; the caller has checked that it lives."""
+        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
+        request = TerminateNow(command.reason, command.terminated_by, command.change_reason)
+        await _reach(
+            lambda: handle.execute_update(
+                SubscriptionWorkflow.terminate, request, rpc_timeout=CHANGE_LIMIT
+            )
+        )
+
+    async def advance_test_clock(
+        self, merchant_id: str, clock_id: str, now: datetime, target: datetime
+    ) -> Advanced:
+        """Answers when the target is reached and everything due by then has happened.
+
+        Another advance under way is a Conflict; the same target again joins it.
+        """
+        argument: dict[str, object] = {"merchant_id": merchant_id, "clock_id": clock_id}
+        start = WithStartWorkflowOperation(
+            TestClockWorkflow.run,
+            TestClockState(clock_id=clock_id, merchant_id=merchant_id, now=now),
+            id=clock_workflow_id(clock_id),
+            task_queue=BILLING_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(attributes.pairs(argument)),
+            static_summary=f"test clock {clock_id}",
+        )
+        advanced = await _reach(
+            lambda: self._client.execute_update_with_start_workflow(
+                TestClockWorkflow.advance, Advance(target), start_workflow_operation=start
+            )
+        )
+        if advanced.failed:
+            raise ClockMemberFailed(
+                "The clock moved, but not everything on it followed",
+                details={m.workflow_id: m.reason for m in advanced.failed},
+            )
+        return advanced
+
+    async def delete_test_clock(self, clock_id: str) -> None:
+        """Ends the clock's workflow, if it ever ran; the row is already marked."""
+        handle = self._client.get_workflow_handle(clock_workflow_id(clock_id))
+        try:
+            await handle.signal(TestClockWorkflow.deleted, rpc_timeout=CHANGE_LIMIT)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise Unavailable("Temporal is away") from error
+        except RuntimeError as error:
+            raise Unavailable("Temporal is away") from error
+
+    async def create_card(self, card: CardDetails) -> SavedCard:
+        """Hands a card to the gateway; raises CardDeclined for details that are no card."""
+        try:
+            return await self._gateway.create_payment_method(card)
+        except GatewayUnavailable as error:
+            raise Unavailable("The payment provider is away") from error
+
+    async def pay(
+        self,
+        session: PaymentSession,
+        card: SavedCard,
+        *,
+        clock_now: datetime | None,
+        clock_id: str | None,
+        save: bool,
+    ) -> PayResult:
+        """Charges the checkout's card through the collection; answered with the outcome."""
+        choice = CardChoice(
+            gateway_method_id=card.payment_method_id,
+            brand=card.brand,
+            last4=card.last4,
+            exp_month=card.exp_month,
+            exp_year=card.exp_year,
+            save=save,
+        )
+        start = WithStartWorkflowOperation(
+            PaymentCollectionWorkflow.run,
+            CollectionState(
+                collection_id=session.collection_id,
+                merchant_id=session.merchant_id,
+                clock_id=clock_id,
+                clock_now=clock_now,
+            ),
+            id=collection_workflow_id(session.collection_id),
+            task_queue=BILLING_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(
+                attributes.pairs(
+                    {
+                        "merchant_id": session.merchant_id,
+                        "customer_id": session.customer_id,
+                        "subscription_id": session.subscription_id,
+                        "collection_id": session.collection_id,
+                        "clock_id": clock_id,
+                    }
+                )
+            ),
+            static_summary=f"collect {session.collection_id}",
+        )
+        return await _reach(
+            lambda: self._client.execute_update_with_start_workflow(
+                PaymentCollectionWorkflow.pay_now,
+                PayNow(choice),
+                start_workflow_operation=start,
+                id=f"pay-{choice.gateway_method_id}",
+                rpc_timeout=PAYMENT_LIMIT,
+            )
+        )
+
+    async def save_card(self, session: PaymentSession, card: SavedCard) -> None:
+        """Saves a set-up session's card and lets failed collections try it."""
+        try:
+            await self._gateway.attach(card.payment_method_id)
+        except GatewayUnavailable as error:
+            raise Unavailable("The payment provider is away") from error
+        waiting = await self._payments.complete_setup(session.merchant_id, session.id, card)
+        for invoice_id in waiting:
+            handle = self._client.get_workflow_handle(collection_workflow_id(invoice_id))
+            try:
+                await handle.signal(
+                    PaymentCollectionWorkflow.method_changed, rpc_timeout=PING_LIMIT
+                )
+            except (RPCError, RuntimeError):
+                # The card is saved; dunning's next attempt charges it in any case.
+                continue
+
+
+def clock_workflow_id(clock_id: str) -> str:
+    """The id of a clock's workflow."""
+    return f"test-clock/{clock_id}"
+
+
+async def _reach(call: Callable[[], Awaitable[T]]) -> T:
+    """Makes the call; a workflow that its outbox row has not started yet is waited for."""
+    deadline = asyncio.get_running_loop().time() + ABSENT_LIMIT_SECONDS
+    while True:
+        try:
+            return await call()
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise Unavailable("Nobody worked on it in time") from error
+        except RPCError as error:
+            late = asyncio.get_running_loop().time() > deadline
+            if error.status != RPCStatusCode.NOT_FOUND or late:
+                raise Unavailable("Temporal is away") from error
+        except RuntimeError as error:
+            raise Unavailable("Temporal is away") from error
+        await asyncio.sleep(ABSENT_RETRY_SECONDS)
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> BillingError:
+    cause: Any = error.cause
+    message = cause.message if isinstance(cause, ApplicationError) else "The change was refused"
+    return Conflict(message)

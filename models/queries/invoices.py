@@ -1,0 +1,150 @@
+"""The statements of invoices, their lines and numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.base import wall_now
+from models.invoices import Invoice, InvoiceCounter, InvoiceLine
+
+
+async def get(
+    session: AsyncSession, merchant_id: str, invoice_id: str, *, lock: bool = False
+) -> Invoice | None:
+    """The invoice, whatever its state."""
+    statement = select(Invoice).where(
+        col(Invoice.merchant_id) == merchant_id, col(Invoice.id) == invoice_id
+    )
+    if lock:
+        statement = statement.with_for_update()
+    return (await session.exec(statement)).scalars().first()
+
+
+async def of_subscription(
+    session: AsyncSession, merchant_id: str, subscription_id: str, *statuses: str
+) -> list[Invoice]:
+    """The subscription's invoices in these states, oldest first."""
+    rows = await session.exec(
+        select(Invoice)
+        .where(
+            col(Invoice.merchant_id) == merchant_id,
+            col(Invoice.subscription_id) == subscription_id,
+            col(Invoice.status).in_(statuses),
+        )
+        .order_by(col(Invoice.sequence_number))
+    )
+    return list(rows.scalars())
+
+
+async def first_of(session: AsyncSession, merchant_id: str, subscription_id: str) -> Invoice | None:
+    """The subscription's invoice of sequence number 0."""
+    rows = await session.exec(
+        select(Invoice).where(
+            col(Invoice.merchant_id) == merchant_id,
+            col(Invoice.subscription_id) == subscription_id,
+            col(Invoice.sequence_number) == 0,
+        )
+    )
+    return rows.scalars().first()
+
+
+async def add(session: AsyncSession, invoice: Invoice) -> bool:
+    """Inserts under the derived id; False when a retry finds it there."""
+    values = invoice.model_dump()
+    done = await session.exec(
+        insert(Invoice).values(**values).on_conflict_do_nothing().returning(col(Invoice.id))
+    )
+    return done.scalar_one_or_none() is not None
+
+
+async def change(session: AsyncSession, merchant_id: str, invoice_id: str, **changes: Any) -> None:
+    """Writes some columns."""
+    await session.exec(
+        update(Invoice)
+        .where(col(Invoice.merchant_id) == merchant_id, col(Invoice.id) == invoice_id)
+        .values(updated_at=wall_now(), **changes)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+async def replace_lines(
+    session: AsyncSession, merchant_id: str, invoice_id: str, lines: Sequence[InvoiceLine]
+) -> None:
+    """Stores a draft's lines; a draft made again replaces its lines."""
+    await session.exec(
+        delete(InvoiceLine).where(
+            col(InvoiceLine.merchant_id) == merchant_id, col(InvoiceLine.invoice_id) == invoice_id
+        )
+    )
+    if lines:
+        await session.exec(insert(InvoiceLine), params=[line.model_dump() for line in lines])
+
+
+async def lines_of(
+    session: AsyncSession, merchant_id: str, invoice_ids: Sequence[str]
+) -> list[InvoiceLine]:
+    """The stored lines of these invoices, in order."""
+    rows = await session.exec(
+        select(InvoiceLine)
+        .where(
+            col(InvoiceLine.merchant_id) == merchant_id,
+            col(InvoiceLine.invoice_id).in_(invoice_ids),
+        )
+        .order_by(col(InvoiceLine.invoice_id), col(InvoiceLine.position))
+    )
+    return list(rows.scalars())
+
+
+async def take_number(session: AsyncSession, merchant_id: str, month: str) -> int:
+    """The merchant's next number of the month; given back if the transaction fails: no gaps."""
+    number = await session.exec(
+        insert(InvoiceCounter)
+        .values(merchant_id=merchant_id, month=month, last_number=1)
+        .on_conflict_do_update(
+            index_elements=[col(InvoiceCounter.merchant_id), col(InvoiceCounter.month)],
+            set_={"last_number": col(InvoiceCounter.last_number) + 1},
+        )
+        .returning(col(InvoiceCounter.last_number))
+    )
+    return number.scalar_one()
+
+
+async def snapshot(session: AsyncSession) -> str:
+    """The transaction snapshot: which events a draft could see (its usage watermark)."""
+    value = await session.exec(text("SELECT pg_current_snapshot()::text"))
+    return str(value.scalar_one())
+
+
+def listing(
+    merchant_id: str,
+    *,
+    status: str | None = None,
+    subscription_id: str | None = None,
+    customer_id: str | None = None,
+) -> Any:
+    """The statement of a list, for `paginate`."""
+    statement = select(Invoice).where(col(Invoice.merchant_id) == merchant_id)
+    if status is not None:
+        statement = statement.where(col(Invoice.status) == status)
+    if subscription_id is not None:
+        statement = statement.where(col(Invoice.subscription_id) == subscription_id)
+    if customer_id is not None:
+        statement = statement.where(col(Invoice.customer_id) == customer_id)
+    return statement
+
+
+async def unpaid_automatic(session: AsyncSession, merchant_id: str, customer_id: str) -> list[str]:
+    """The customer's issued, unpaid invoices that are collected from a saved card."""
+    rows = await session.exec(
+        text(
+            "SELECT i.id FROM invoices i JOIN subscriptions s ON s.id = i.subscription_id "
+            "WHERE i.merchant_id = :merchant_id AND i.customer_id = :customer_id "
+            "AND i.status = 'ISSUED' AND s.auto_charge ORDER BY i.id"
+        ),
+        {"merchant_id": merchant_id, "customer_id": customer_id},
+    )
+    return [row[0] for row in rows]

@@ -1,0 +1,234 @@
+"""The statements of payments, sessions, attempts and saved cards."""
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.base import wall_now
+from models.customers import PaymentMethod
+from models.payments import Payment, PaymentAttempt, PaymentSession
+
+
+async def get_payment(
+    session: AsyncSession, merchant_id: str, payment_id: str, *, lock: bool = False
+) -> Payment | None:
+    """The one-off payment."""
+    statement = select(Payment).where(
+        col(Payment.merchant_id) == merchant_id, col(Payment.id) == payment_id
+    )
+    if lock:
+        statement = statement.with_for_update()
+    return (await session.exec(statement)).scalars().first()
+
+
+async def payment_by_key(
+    session: AsyncSession, merchant_id: str, idempotency_key: str
+) -> Payment | None:
+    """The payment that this key made."""
+    rows = await session.exec(
+        select(Payment).where(
+            col(Payment.merchant_id) == merchant_id,
+            col(Payment.idempotency_key) == idempotency_key,
+        )
+    )
+    return rows.scalars().first()
+
+
+async def add_payment(session: AsyncSession, payment: Payment) -> bool:
+    """Inserts; False when its idempotency key is taken."""
+    done = await session.exec(
+        insert(Payment)
+        .values(**payment.model_dump())
+        .on_conflict_do_nothing()
+        .returning(col(Payment.id))
+    )
+    return done.scalar_one_or_none() is not None
+
+
+async def change_payment(
+    session: AsyncSession, merchant_id: str, payment_id: str, **changes: Any
+) -> None:
+    """Writes some columns."""
+    await session.exec(
+        update(Payment)
+        .where(col(Payment.merchant_id) == merchant_id, col(Payment.id) == payment_id)
+        .values(updated_at=wall_now(), **changes)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+async def session_by_token(session: AsyncSession, token: str) -> PaymentSession | None:
+    """The hosted page's session; its token is what stands for the merchant here."""
+    rows = await session.exec(select(PaymentSession).where(col(PaymentSession.token) == token))
+    return rows.scalars().first()
+
+
+async def get_session(
+    session: AsyncSession, merchant_id: str, session_id: str
+) -> PaymentSession | None:
+    """The session with this id."""
+    rows = await session.exec(
+        select(PaymentSession).where(
+            col(PaymentSession.merchant_id) == merchant_id, col(PaymentSession.id) == session_id
+        )
+    )
+    return rows.scalars().first()
+
+
+async def sessions_of(
+    session: AsyncSession, merchant_id: str, collection_ids: list[str]
+) -> dict[str, PaymentSession]:
+    """The newest session of each of these invoices or payments."""
+    rows = await session.exec(
+        select(PaymentSession)
+        .where(
+            col(PaymentSession.merchant_id) == merchant_id,
+            col(PaymentSession.collection_id).in_(collection_ids),
+        )
+        .order_by(col(PaymentSession.created_at), col(PaymentSession.id))
+    )
+    return {row.collection_id: row for row in rows.scalars()}
+
+
+async def add_session(session: AsyncSession, row: PaymentSession) -> None:
+    """Inserts under the derived id; a retry changes nothing."""
+    await session.exec(insert(PaymentSession).values(**row.model_dump()).on_conflict_do_nothing())
+
+
+async def change_sessions(
+    session: AsyncSession, merchant_id: str, collection_id: str, **changes: Any
+) -> None:
+    """Writes some columns of the collection's open sessions."""
+    await session.exec(
+        update(PaymentSession)
+        .where(
+            col(PaymentSession.merchant_id) == merchant_id,
+            col(PaymentSession.collection_id) == collection_id,
+            col(PaymentSession.status).in_(("pending", "processing")),
+        )
+        .values(updated_at=wall_now(), **changes)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+async def change_session(
+    session: AsyncSession, merchant_id: str, session_id: str, **changes: Any
+) -> None:
+    """Writes some columns of one session."""
+    await session.exec(
+        update(PaymentSession)
+        .where(col(PaymentSession.merchant_id) == merchant_id, col(PaymentSession.id) == session_id)
+        .values(updated_at=wall_now(), **changes)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+async def get_attempt(
+    session: AsyncSession, merchant_id: str, attempt_id: str, *, lock: bool = False
+) -> PaymentAttempt | None:
+    """The attempt with this id."""
+    statement = select(PaymentAttempt).where(
+        col(PaymentAttempt.merchant_id) == merchant_id, col(PaymentAttempt.id) == attempt_id
+    )
+    if lock:
+        statement = statement.with_for_update()
+    return (await session.exec(statement)).scalars().first()
+
+
+async def attempts_of(
+    session: AsyncSession, merchant_id: str, collection_id: str
+) -> list[PaymentAttempt]:
+    """The attempts to collect an invoice or payment, first to last."""
+    rows = await session.exec(
+        select(PaymentAttempt)
+        .where(
+            col(PaymentAttempt.merchant_id) == merchant_id,
+            col(PaymentAttempt.collection_id) == collection_id,
+        )
+        .order_by(col(PaymentAttempt.number))
+    )
+    return list(rows.scalars())
+
+
+async def add_attempt(session: AsyncSession, attempt: PaymentAttempt) -> None:
+    """Inserts under the derived id; a retry changes nothing."""
+    await session.exec(
+        insert(PaymentAttempt).values(**attempt.model_dump()).on_conflict_do_nothing()
+    )
+
+
+async def change_attempt(
+    session: AsyncSession, merchant_id: str, attempt_id: str, **changes: Any
+) -> None:
+    """Writes some columns."""
+    await session.exec(
+        update(PaymentAttempt)
+        .where(col(PaymentAttempt.merchant_id) == merchant_id, col(PaymentAttempt.id) == attempt_id)
+        .values(**changes)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+async def newest_method(
+    session: AsyncSession, merchant_id: str, customer_id: str
+) -> PaymentMethod | None:
+    """The customer's newest saved card: the one that is charged."""
+    methods = await methods_of(session, merchant_id, customer_id)
+    return methods[0] if methods else None
+
+
+async def methods_of(
+    session: AsyncSession, merchant_id: str, customer_id: str
+) -> list[PaymentMethod]:
+    """The customer's saved cards, newest first."""
+    rows = await session.exec(
+        select(PaymentMethod)
+        .where(
+            col(PaymentMethod.merchant_id) == merchant_id,
+            col(PaymentMethod.customer_id) == customer_id,
+        )
+        .order_by(col(PaymentMethod.created_at).desc(), col(PaymentMethod.id).desc())
+    )
+    return list(rows.scalars())
+
+
+async def add_method(session: AsyncSession, method: PaymentMethod) -> None:
+    """Saves a card; the same gateway token is saved once."""
+    await session.exec(insert(PaymentMethod).values(**method.model_dump()).on_conflict_do_nothing())
+
+
+def listing(merchant_id: str, *, status: str | None = None, customer_id: str | None = None) -> Any:
+    """The statement of the list of payments, for `paginate`."""
+    statement = select(Payment).where(col(Payment.merchant_id) == merchant_id)
+    if status is not None:
+        statement = statement.where(col(Payment.status) == status)
+    if customer_id is not None:
+        statement = statement.where(col(Payment.customer_id) == customer_id)
+    return statement
+
+
+def session_listing(
+    merchant_id: str,
+    *,
+    status: str | None = None,
+    customer_id: str | None = None,
+    subscription_id: str | None = None,
+    entity_type: str | None = None,
+) -> Any:
+    """The statement of the list of sessions, for `paginate`; card set-ups are not listed."""
+    statement = select(PaymentSession).where(
+        col(PaymentSession.merchant_id) == merchant_id,
+        col(PaymentSession.entity_type) != "setup",
+    )
+    for column, value in (
+        (PaymentSession.status, status),
+        (PaymentSession.customer_id, customer_id),
+        (PaymentSession.subscription_id, subscription_id),
+        (PaymentSession.entity_type, entity_type),
+    ):
+        if value is not None:
+            statement = statement.where(col(column) == value)
+    return statement

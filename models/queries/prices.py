@@ -1,0 +1,121 @@
+"""Statements on prices and on who uses one; deleted prices are out of every list and look-up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
+
+from models.features import Feature
+from models.plans import Plan, PlanLine, PlanVersion
+from models.prices import Price
+from models.subscriptions import Subscription
+
+SHOWN_MAX = 10
+"""How many of what stands in the way of a deletion are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blockers:
+    """What stands in the way: how many, and the first of them as (id, name, numbers)."""
+
+    count: int
+    shown: Sequence[tuple[str, str, Sequence[int]]]
+
+
+def newest_first(merchant_id: str, metric_id: str | None = None) -> SelectOfScalar[Price]:
+    """A merchant's prices, also those whose metric or fee is gone; all or of one metric."""
+    statement = select(Price).where(
+        Price.merchant_id == merchant_id, col(Price.deleted_at).is_(None)
+    )
+    if metric_id is not None:
+        statement = statement.where(Price.billable_metric_id == metric_id)
+    return statement.order_by(col(Price.created_at).desc(), col(Price.id).desc())
+
+
+async def get(
+    session: AsyncSession, merchant_id: str, price_id: str, *, lock: bool = False
+) -> Price | None:
+    """A price of this merchant."""
+    statement = select(Price).where(
+        Price.merchant_id == merchant_id, Price.id == price_id, col(Price.deleted_at).is_(None)
+    )
+    if lock:
+        statement = statement.with_for_update()
+    return (await session.exec(statement)).one_or_none()
+
+
+async def among(
+    session: AsyncSession, merchant_id: str, price_ids: Sequence[str]
+) -> dict[str, Price]:
+    """Those of these prices that the merchant has, by id, kept from being deleted meanwhile."""
+    statement = (
+        select(Price)
+        .where(
+            Price.merchant_id == merchant_id,
+            col(Price.id).in_(price_ids),
+            col(Price.deleted_at).is_(None),
+        )
+        .order_by(col(Price.id))
+        .with_for_update(read=True)
+    )
+    return {price.id: price for price in (await session.exec(statement)).all()}
+
+
+async def features_of(
+    session: AsyncSession, merchant_id: str, prices: Sequence[Price]
+) -> dict[str, Feature]:
+    """The features that these prices carry, by id; deleted ones too."""
+    ids = {price.feature_id for price in prices if price.feature_id is not None}
+    if not ids:
+        return {}
+    statement = select(Feature).where(Feature.merchant_id == merchant_id, col(Feature.id).in_(ids))
+    return {feature.id: feature for feature in (await session.exec(statement)).all()}
+
+
+async def of_fee(session: AsyncSession, merchant_id: str, fee_id: str) -> Blockers:
+    """The living prices of a fee."""
+    owned = (
+        Price.merchant_id == merchant_id,
+        Price.fee_id == fee_id,
+        col(Price.deleted_at).is_(None),
+    )
+    count = (await session.exec(select(func.count()).select_from(Price).where(*owned))).one()
+    statement = select(Price).where(*owned).order_by(col(Price.id)).limit(SHOWN_MAX)
+    rows = (await session.exec(statement)).all()
+    return Blockers(count, [(row.id, row.invoice_display_name, ()) for row in rows])
+
+
+async def plans_with(session: AsyncSession, merchant_id: str, price_id: str) -> Blockers:
+    """The plans of which a version holds the price, with the versions' numbers."""
+    statement = (
+        select(Plan.id, Plan.name, func.array_agg(PlanVersion.number))
+        .join(PlanVersion, col(PlanVersion.plan_id) == col(Plan.id))
+        .join(PlanLine, col(PlanLine.plan_version_id) == col(PlanVersion.id))
+        .where(PlanLine.merchant_id == merchant_id, PlanLine.price_id == price_id)
+        .group_by(col(Plan.id), col(Plan.name))
+        .order_by(col(Plan.id))
+    )
+    rows = (await session.exec(statement)).all()
+    shown = [(plan, name, sorted(numbers)) for plan, name, numbers in rows[:SHOWN_MAX]]
+    return Blockers(len(rows), shown)
+
+
+async def subscriptions_billing(session: AsyncSession, merchant_id: str, price_id: str) -> Blockers:
+    """The subscriptions, not terminated, whose plan version holds the price."""
+    statement = (
+        select(Subscription.id, Subscription.name, PlanVersion.number)
+        .join(PlanVersion, col(PlanVersion.id) == col(Subscription.plan_version_id))
+        .join(PlanLine, col(PlanLine.plan_version_id) == col(PlanVersion.id))
+        .where(
+            Subscription.merchant_id == merchant_id,
+            Subscription.status != "terminated",
+            PlanLine.price_id == price_id,
+        )
+    )
+    counted = select(func.count()).select_from(statement.subquery())
+    count = (await session.exec(counted)).one()
+    rows = await session.exec(statement.order_by(col(Subscription.id)).limit(SHOWN_MAX))
+    return Blockers(count, [(found, name, (number,)) for found, name, number in rows.all()])

@@ -1,0 +1,110 @@
+"""The statements of test clocks and their members."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.base import wall_now
+from models.subscriptions import Subscription
+from models.test_clocks import TestClock, TestClockMember
+
+
+async def get(
+    session: AsyncSession, merchant_id: str, clock_id: str, *, lock: bool = False
+) -> TestClock | None:
+    """The clock, deleted or not."""
+    statement = select(TestClock).where(
+        col(TestClock.merchant_id) == merchant_id, col(TestClock.id) == clock_id
+    )
+    if lock:
+        statement = statement.with_for_update()
+    return (await session.exec(statement)).scalars().first()
+
+
+async def now_of(
+    session: AsyncSession, merchant_id: str, clock_id: str | None, wall: datetime
+) -> datetime:
+    """The clock's time, or the wall's for what is bound to none."""
+    if clock_id is None:
+        return wall
+    clock = await get(session, merchant_id, clock_id)
+    return wall if clock is None else clock.current_time
+
+
+async def move(
+    session: AsyncSession, merchant_id: str, clock_id: str, now: datetime, target: datetime
+) -> None:
+    """Moves the clock forward, never back (a repeated slice may come with an older instant)."""
+    await session.exec(
+        update(TestClock)
+        .where(col(TestClock.merchant_id) == merchant_id, col(TestClock.id) == clock_id)
+        .values(
+            current_time=func.greatest(col(TestClock.current_time), now),
+            target_time=func.greatest(col(TestClock.target_time), target),
+            updated_at=wall_now(),
+        )
+    )
+
+
+async def bind(
+    session: AsyncSession, merchant_id: str, clock_id: str | None, workflow_id: str
+) -> None:
+    """Makes a workflow a member of its clock, in the transaction of the fact that needs it."""
+    if clock_id is None:
+        return
+    await session.exec(
+        insert(TestClockMember)
+        .values(
+            workflow_id=workflow_id,
+            merchant_id=merchant_id,
+            clock_id=clock_id,
+            created_at=func.now(),
+        )
+        .on_conflict_do_update(
+            index_elements=[col(TestClockMember.workflow_id)], set_={"ended_at": None}
+        )
+    )
+
+
+async def live_members(session: AsyncSession, merchant_id: str, clock_id: str) -> list[str]:
+    """The workflow ids that the clock still moves."""
+    rows = await session.exec(
+        select(col(TestClockMember.workflow_id))
+        .where(
+            col(TestClockMember.merchant_id) == merchant_id,
+            col(TestClockMember.clock_id) == clock_id,
+            col(TestClockMember.ended_at).is_(None),
+        )
+        .order_by(col(TestClockMember.workflow_id))
+    )
+    return list(rows.scalars())
+
+
+async def end_members(session: AsyncSession, merchant_id: str, workflow_ids: Sequence[str]) -> None:
+    """Takes finished workflows off their clock."""
+    await session.exec(
+        update(TestClockMember)
+        .where(
+            col(TestClockMember.merchant_id) == merchant_id,
+            col(TestClockMember.workflow_id).in_(workflow_ids),
+        )
+        .values(ended_at=func.now())
+    )
+
+
+async def living_subscriptions(session: AsyncSession, merchant_id: str, clock_id: str) -> int:
+    """How many subscriptions on the clock are not terminated."""
+    count = await session.exec(
+        select(func.count())
+        .select_from(Subscription)
+        .where(
+            col(Subscription.merchant_id) == merchant_id,
+            col(Subscription.test_clock_id) == clock_id,
+            col(Subscription.status) != "terminated",
+        )
+    )
+    return count.scalar_one()

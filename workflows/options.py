@@ -1,0 +1,55 @@
+"""Time-outs and retry policies, named by kind of work; the kinds, not the calls, differ."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class LocalOptions(TypedDict):
+    """How a short transaction runs, in the worker that runs the workflow."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class OutsideOptions(TypedDict):
+    """How a call to somebody else's server runs."""
+
+    task_queue: str
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class SliceOptions(TypedDict):
+    """How a slice of a test clock runs."""
+
+    start_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+BILLING_QUEUE = "billing"
+PAYMENTS_QUEUE = "payments"
+
+# Refusals (BillingError) come as non-retryable; everything else is a server that will be back.
+DATABASE: LocalOptions = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
+    ),
+}
+GATEWAY: OutsideOptions = {
+    "task_queue": PAYMENTS_QUEUE,
+    "start_to_close_timeout": timedelta(seconds=8),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(minutes=1)
+    ),
+}
+CLOCK_SLICE: SliceOptions = {
+    "start_to_close_timeout": timedelta(minutes=30),
+    "heartbeat_timeout": timedelta(seconds=5),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)
+    ),
+}

@@ -1,0 +1,281 @@
+"""PaymentCollection: one invoice's or payment's way to its money; it calls no gateway itself.
+
+`payment/{inv or pay}`: attempts by the customer's checkout and, with automatic collection, by the
+saved card at issue and on dunning's days; ends PAID, PAYMENT_FAILED, expired or cancelled.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.gateways.port import ChargeOutcome
+    from activities.payments import (
+        AttemptRef,
+        BeginAttempt,
+        CardChoice,
+        Collection,
+        CollectionRef,
+        PaymentActivities,
+        RecordAttempt,
+    )
+    from activities.test_clocks import Tick, TickAnswer
+    from billing.dunning import next_attempt_at
+
+from workflows import options
+from workflows.clock import BillingClock, has_long_history
+
+
+@dataclass
+class CollectionState:
+    """What a run needs to know; everything else is read from the rows."""
+
+    collection_id: str
+    merchant_id: str
+    clock_id: str | None = None
+    clock_now: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PayNow:
+    """A customer's card at the checkout."""
+
+    card: CardChoice
+
+
+@dataclass(frozen=True)
+class PayResult:
+    """What the page tells the customer."""
+
+    status: str
+    """`succeeded`, `failed` or `not_payable`."""
+    decline_code: str | None = None
+    message: str | None = None
+
+
+@dataclass
+class _Checkout:
+    card: CardChoice
+    result: PayResult | None = None
+
+
+@workflow.defn(name="PaymentCollection")
+class PaymentCollectionWorkflow:
+    """Collects until there is nothing left to collect."""
+
+    @workflow.init
+    def __init__(self, state: CollectionState) -> None:
+        self._state = state
+        self._clock = BillingClock(state.clock_now)
+        self._checkouts: list[_Checkout] = []
+        self._method_changed = False
+        self._phase = "starting"
+
+    @workflow.run
+    async def run(self, _state: CollectionState) -> str:
+        """Returns the state in which the collection ended."""
+        collection = await self._settle_unknown(await self._open())
+        while collection.is_open and not self._is_over(collection):
+            if not await self._wait(collection):
+                break
+            collection = await self._attempt(collection)
+        return await self._end(collection)
+
+    @workflow.update
+    async def pay_now(self, request: PayNow) -> PayResult:
+        """Charges the checkout's card; answered when the outcome is recorded."""
+        checkout = _Checkout(request.card)
+        self._checkouts.append(checkout)
+        await workflow.wait_condition(lambda: checkout.result is not None)
+        return checkout.result or PayResult(status="not_payable")
+
+    @workflow.update
+    async def tick(self, tick: Tick) -> TickAnswer:
+        """The test clock's time."""
+        return await self._clock.tick(tick)
+
+    @workflow.signal
+    def method_changed(self) -> None:
+        """The customer saved another card: a failed collection is tried with it at once."""
+        self._method_changed = True
+
+    @workflow.query
+    def state(self) -> dict[str, str]:
+        """What it is doing, for people."""
+        return {"phase": self._phase, "now": self._clock.now().isoformat()}
+
+    def _ref(self) -> CollectionRef:
+        return CollectionRef(
+            merchant_id=self._state.merchant_id,
+            collection_id=self._state.collection_id,
+            now=self._clock.now(),
+        )
+
+    async def _open(self) -> Collection:
+        return await workflow.execute_local_activity_method(
+            PaymentActivities.open_collection,
+            self._ref(),
+            summary="read what is to be collected",
+            **options.DATABASE,
+        )
+
+    async def _settle_unknown(self, collection: Collection) -> Collection:
+        """An attempt whose outcome was never recorded comes before any new one."""
+        if collection.pending_attempt_id is None:
+            return collection
+        return await self._charge(collection.pending_attempt_id, None)
+
+    def _is_over(self, collection: Collection) -> bool:
+        """After the last retry only a customer at the checkout can still pay."""
+        return collection.status == "PAYMENT_FAILED" and not self._checkouts
+
+    def _next_automatic(self, collection: Collection) -> datetime | None:
+        """When the saved card is charged next; None: not by itself."""
+        if not collection.auto_charge or collection.status == "PAYMENT_FAILED":
+            return None
+        failed = collection.failed_automatic
+        if collection.activates_subscription:
+            # A first payment is the customer's to make; a card that is there is tried once.
+            return self._clock.now() if collection.has_method and failed == 0 else None
+        if failed == 0 or collection.first_failed_at is None:
+            return self._clock.now()
+        return next_attempt_at(collection.first_failed_at, failed)
+
+    async def _wait(self, collection: Collection) -> bool:
+        """Waits for a checkout, a better card or the next instant; False when time ran out."""
+        automatic = self._next_automatic(collection)
+        instants = [instant for instant in (automatic, collection.expires_at) if instant]
+        self._phase = "collecting"
+        await self._clock.until(
+            min(instants, default=None),
+            lambda: bool(self._checkouts) or self._retries_now(collection) or self._restarts(),
+        )
+        if self._restarts():
+            self._continue_as_new()
+        if self._checkouts or self._retries_now(collection):
+            return True
+        return automatic is not None and automatic <= self._clock.now()
+
+    def _retries_now(self, collection: Collection) -> bool:
+        return (
+            self._method_changed
+            and collection.auto_charge
+            and collection.status == "ISSUED"
+            and collection.failed_automatic > 0
+        )
+
+    def _restarts(self) -> bool:
+        return has_long_history() and not self._checkouts and workflow.all_handlers_finished()
+
+    def _continue_as_new(self) -> None:
+        self._state.clock_now = self._clock.bound_now
+        workflow.continue_as_new(self._state)
+
+    async def _attempt(self, collection: Collection) -> Collection:
+        """One attempt, with the checkout's card if a customer is there, else with the saved one."""
+        self._method_changed = False
+        checkout = self._checkouts.pop(0) if self._checkouts else None
+        card = None if checkout is None else checkout.card
+        begun = await workflow.execute_local_activity_method(
+            PaymentActivities.begin_attempt,
+            BeginAttempt(
+                merchant_id=self._state.merchant_id,
+                collection_id=self._state.collection_id,
+                number=collection.attempts + 1,
+                now=self._clock.now(),
+                card=card,
+            ),
+            summary=f"attempt {collection.attempts + 1}",
+            **options.DATABASE,
+        )
+        if begun.attempt_id is None:
+            if checkout is not None:
+                checkout.result = PayResult(status=begun.refusal or "not_payable")
+            return await self._after(await self._open())
+        return await self._after(await self._charge(begun.attempt_id, checkout))
+
+    async def _charge(self, attempt_id: str, checkout: _Checkout | None) -> Collection:
+        outcome = await self._call_gateway(attempt_id)
+        recorded = await workflow.execute_local_activity_method(
+            PaymentActivities.record_attempt,
+            RecordAttempt(
+                merchant_id=self._state.merchant_id,
+                attempt_id=attempt_id,
+                outcome=outcome,
+                now=self._clock.now(),
+                card=None if checkout is None else checkout.card,
+            ),
+            summary=f"record: {outcome.status}",
+            **options.DATABASE,
+        )
+        if checkout is not None:
+            checkout.result = PayResult(recorded.status, recorded.decline_code, recorded.message)
+        return recorded.collection
+
+    async def _call_gateway(self, attempt_id: str) -> ChargeOutcome:
+        """A refusal of the request itself is a failed attempt; all else is retried by policy."""
+        try:
+            return await workflow.execute_activity_method(
+                PaymentActivities.charge,
+                AttemptRef(merchant_id=self._state.merchant_id, attempt_id=attempt_id),
+                summary="charge the card",
+                **options.GATEWAY,
+            )
+        except ActivityError as error:
+            if not isinstance(error.cause, ApplicationError):
+                raise
+            return ChargeOutcome(
+                charge_id="",
+                status="failed",
+                decline_code=(error.cause.type or "gateway_refusal").lower(),
+                message=error.cause.message,
+            )
+
+    async def _after(self, collection: Collection) -> Collection:
+        """Gives up when the last retry has failed."""
+        exhausted = (
+            collection.is_open
+            and collection.status == "ISSUED"
+            and not collection.activates_subscription
+            and collection.first_failed_at is not None
+            and next_attempt_at(collection.first_failed_at, collection.failed_automatic) is None
+        )
+        if not exhausted:
+            return collection
+        await workflow.execute_local_activity_method(
+            PaymentActivities.give_up_collection,
+            self._ref(),
+            summary="the last retry failed",
+            **options.DATABASE,
+        )
+        return await self._open()
+
+    async def _end(self, collection: Collection) -> str:
+        """Tells the subscription, expires what nobody paid, and answers those still waiting."""
+        if collection.is_open and collection.subscription_id is None:
+            await workflow.execute_local_activity_method(
+                PaymentActivities.expire_collection,
+                self._ref(),
+                summary="nobody paid in time",
+                **options.DATABASE,
+            )
+        if collection.status == "PAID" and collection.subscription_id is not None:
+            await self._tell_subscription(collection)
+        for checkout in self._checkouts:
+            checkout.result = PayResult(status="not_payable")
+        self._phase = "ended"
+        self._clock.finish()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return collection.status
+
+    async def _tell_subscription(self, collection: Collection) -> None:
+        if not collection.activates_subscription:
+            return
+        handle = workflow.get_external_workflow_handle(f"subscription/{collection.subscription_id}")
+        try:
+            await handle.signal("payment_settled")
+        except ApplicationError:
+            # It is not there yet or has ended; it reads its first invoice before it acts.
+            workflow.logger.info("no subscription to tell: %s", collection.subscription_id)

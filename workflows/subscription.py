@@ -1,0 +1,253 @@
+"""Subscription: a customer's promise over time; it rates nothing and charges nobody.
+
+`subscription/{sub}`: waits for the first payment, then for each boundary, and hands every period
+that ended to an InvoiceClose; ends when the subscription is terminated.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.issuing import collection_workflow_id
+    from activities.subscriptions import (
+        RolledPeriod,
+        RollPeriod,
+        SubscriptionActivities,
+        SubscriptionRef,
+        SubscriptionView,
+        Terminate,
+        close_workflow_id,
+    )
+    from activities.test_clocks import Tick, TickAnswer
+
+from workflows import attributes, options
+from workflows.children import start_abandoned
+from workflows.clock import BillingClock, has_long_history
+from workflows.invoice_close import CloseState, InvoiceCloseWorkflow
+from workflows.payment_collection import CollectionState, PaymentCollectionWorkflow
+
+PERIODS_PER_RUN = 24
+
+
+@dataclass
+class SubscriptionState:
+    """What survives continue-as-new; everything else is read from the rows."""
+
+    subscription_id: str
+    merchant_id: str
+    clock_id: str | None = None
+    clock_now: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TerminateNow:
+    """A merchant ends the subscription now."""
+
+    reason: str
+    terminated_by: str
+    change_reason: str | None = None
+
+
+@dataclass
+class _Termination:
+    request: TerminateNow
+    is_done: bool = False
+
+
+@workflow.defn(name="Subscription")
+class SubscriptionWorkflow:
+    """Lives as long as the subscription."""
+
+    @workflow.init
+    def __init__(self, state: SubscriptionState) -> None:
+        self._state = state
+        self._clock = BillingClock(state.clock_now)
+        self._is_paid = False
+        self._terminations: list[_Termination] = []
+        self._periods = 0
+        self._phase = "starting"
+
+    @workflow.run
+    async def run(self, state: SubscriptionState) -> str:
+        """Returns `terminated`."""
+        view = await self._view()
+        workflow.set_current_details(f"{view.plan_name}: {state.subscription_id}")
+        if view.status == "pending_payment":
+            view = await self._await_first_payment(view)
+        while view.status == "active":
+            view = await self._await_boundary(view)
+        self._set_phase(view.status)
+        for termination in self._terminations:
+            termination.is_done = True
+        self._clock.finish()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return view.status
+
+    @workflow.update
+    async def terminate(self, request: TerminateNow) -> None:
+        """Ends it; answered when that is written."""
+        termination = _Termination(request)
+        self._terminations.append(termination)
+        await workflow.wait_condition(lambda: termination.is_done)
+
+    @workflow.update
+    async def tick(self, tick: Tick) -> TickAnswer:
+        """The test clock's time."""
+        return await self._clock.tick(tick)
+
+    @workflow.signal
+    def payment_settled(self) -> None:
+        """The first invoice is paid."""
+        self._is_paid = True
+
+    @workflow.query
+    def state(self) -> dict[str, str]:
+        """What it is doing, for people."""
+        return {"phase": self._phase, "now": self._clock.now().isoformat()}
+
+    def _set_phase(self, phase: str) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            workflow.upsert_search_attributes([attributes.PHASE.value_set(phase)])
+
+    def _ref(self) -> SubscriptionRef:
+        return SubscriptionRef(
+            merchant_id=self._state.merchant_id,
+            subscription_id=self._state.subscription_id,
+            now=self._clock.now(),
+        )
+
+    async def _view(self) -> SubscriptionView:
+        return await workflow.execute_local_activity_method(
+            SubscriptionActivities.view_subscription,
+            self._ref(),
+            summary="read the subscription",
+            **options.DATABASE,
+        )
+
+    async def _await_first_payment(self, view: SubscriptionView) -> SubscriptionView:
+        """Until its invoice is paid, its session expires, or the merchant ends it."""
+        self._set_phase("pending_payment")
+        if view.first_invoice_id is not None:
+            await self._collect(view.first_invoice_id, view.customer_id)
+        await self._clock.until(
+            view.session_expires_at, lambda: self._is_paid or bool(self._terminations)
+        )
+        if self._is_paid:
+            return await workflow.execute_local_activity_method(
+                SubscriptionActivities.activate_subscription,
+                self._ref(),
+                summary="the first invoice is paid",
+                **options.DATABASE,
+            )
+        if self._terminations:
+            return await self._terminate(self._terminations[0].request)
+        return await workflow.execute_local_activity_method(
+            SubscriptionActivities.expire_activation,
+            self._ref(),
+            summary="the checkout expired",
+            **options.DATABASE,
+        )
+
+    async def _await_boundary(self, view: SubscriptionView) -> SubscriptionView:
+        """Until the open invoice's window ends, or the subscription does."""
+        self._set_phase("active")
+        instants = [instant for instant in (view.next_boundary, view.ending_at) if instant]
+        due = min(instants, default=None)
+        await self._clock.until(due, lambda: bool(self._terminations) or self._restarts())
+        if self._terminations:
+            return await self._terminate(self._terminations[0].request)
+        if due is None or due > self._clock.now():
+            self._continue_as_new()
+        if view.ending_at is not None and view.ending_at == due:
+            ended = TerminateNow(reason="ended", terminated_by=self._state.merchant_id)
+            return await self._terminate(ended, at=view.ending_at)
+        rolled = await workflow.execute_local_activity_method(
+            SubscriptionActivities.roll_period,
+            RollPeriod(
+                merchant_id=self._state.merchant_id,
+                subscription_id=self._state.subscription_id,
+                sequence_number=view.sequence_number,
+                now=self._clock.now(),
+            ),
+            summary=f"period {view.sequence_number} ends",
+            **options.DATABASE,
+        )
+        self._periods += 1
+        return await self._close(rolled)
+
+    def _restarts(self) -> bool:
+        is_long = self._periods >= PERIODS_PER_RUN or has_long_history()
+        return is_long and workflow.all_handlers_finished()
+
+    def _continue_as_new(self) -> None:
+        self._state.clock_now = self._clock.bound_now
+        workflow.continue_as_new(self._state)
+
+    async def _terminate(
+        self, request: TerminateNow, at: datetime | None = None
+    ) -> SubscriptionView:
+        rolled = await workflow.execute_local_activity_method(
+            SubscriptionActivities.terminate_subscription,
+            Terminate(
+                merchant_id=self._state.merchant_id,
+                subscription_id=self._state.subscription_id,
+                now=at or self._clock.now(),
+                reason=request.reason,
+                change_reason=request.change_reason,
+                terminated_by=request.terminated_by,
+            ),
+            summary="terminate",
+            **options.DATABASE,
+        )
+        return await self._close(rolled)
+
+    async def _close(self, rolled: RolledPeriod) -> SubscriptionView:
+        """Hands the period that ended to its InvoiceClose."""
+        closing = rolled.closing
+        if closing is not None:
+            state = self._state
+            await start_abandoned(
+                InvoiceCloseWorkflow.run,
+                CloseState(
+                    invoice_id=closing.invoice_id,
+                    merchant_id=state.merchant_id,
+                    subscription_id=state.subscription_id,
+                    grace_period_end=closing.grace_period_end,
+                    clock_id=state.clock_id,
+                    clock_now=self._clock.bound_now,
+                ),
+                workflow_id=close_workflow_id(state.subscription_id, closing.sequence_number),
+                summary=f"close period {closing.sequence_number} of {state.subscription_id}",
+                attributes=attributes.typed(
+                    merchant_id=state.merchant_id,
+                    customer_id=rolled.view.customer_id,
+                    subscription_id=state.subscription_id,
+                    invoice_id=closing.invoice_id,
+                    clock_id=state.clock_id,
+                ),
+            )
+        return rolled.view
+
+    async def _collect(self, invoice_id: str, customer_id: str) -> None:
+        state = self._state
+        await start_abandoned(
+            PaymentCollectionWorkflow.run,
+            CollectionState(
+                collection_id=invoice_id,
+                merchant_id=state.merchant_id,
+                clock_id=state.clock_id,
+                clock_now=self._clock.bound_now,
+            ),
+            workflow_id=collection_workflow_id(invoice_id),
+            summary=f"collect {invoice_id}",
+            attributes=attributes.typed(
+                merchant_id=state.merchant_id,
+                customer_id=customer_id,
+                subscription_id=state.subscription_id,
+                invoice_id=invoice_id,
+                clock_id=state.clock_id,
+            ),
+        )
