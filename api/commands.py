@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
+from activities.gateways.simulated import SimulatedGateway
 from activities.issuing import collection_workflow_id
 from activities.payments import (
     CardChoice,
@@ -41,6 +42,7 @@ from billing.errors import BillingError, Conflict
 from models.database import Database
 from models.payments import PaymentSession
 from workflows import attributes
+from workflows.connection import connect
 from workflows.options import BILLING_QUEUE
 from workflows.payment_collection import (
     CollectionState,
@@ -83,12 +85,29 @@ class TerminateSubscription:
 class Commands:
     """What routes and pages may do to a life cycle."""
 
+    @classmethod
+    async def open(
+        cls,
+        database: Database,
+        *,
+        temporal_address: str | None,
+        temporal_namespace: str | None,
+        gateway_url: str,
+    ) -> "Commands":
+        """Connects lazily: Temporal may be away when the API starts."""
+        client = await connect(temporal_address, temporal_namespace, lazy=True, patient=False)
+        return cls(database, client, SimulatedGateway(gateway_url))
+
     def __init__(self, database: Database, client: Client, gateway: PaymentGateway) -> None:
         self._client = client
         self._gateway = gateway
         self._subscriptions = SubscriptionActivities(database)
         self._payments = PaymentActivities(database, gateway)
         self._reservations = ReservationActivities(database)
+
+    async def close(self) -> None:
+        """Gives back what was opened."""
+        await self._gateway.close()
 
     async def ready(self) -> bool:
         """Whether Temporal answers."""
