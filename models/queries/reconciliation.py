@@ -1,0 +1,163 @@
+"""Reading what reconciliation proves, over all merchants in one snapshot; it changes nothing."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.invoices import Invoice, InvoiceLine
+
+# What a customer owes is booked at the issue and stands until it is paid or taken back.
+OWING = ("ISSUED", "PAYMENT_FAILED")
+STORED = ("DRAFT", "ISSUED", "PAID", "PAYMENT_FAILED", "CANCELLED", "WRITTEN_OFF")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A payment attempt as our rows tell it."""
+
+    collection_id: str
+    status: str
+    amount: Decimal
+    currency: str
+
+
+async def freeze(session: AsyncSession) -> None:
+    """Makes every following statement see the same moment."""
+    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+async def stored_invoices(session: AsyncSession, after: str, limit: int) -> list[Invoice]:
+    """Invoices with stored lines, in the order of their ids."""
+    rows = await session.exec(
+        select(Invoice)
+        .where(col(Invoice.status).in_(STORED), col(Invoice.id) > after)
+        .order_by(col(Invoice.id))
+        .limit(limit)
+    )
+    return list(rows.all())
+
+
+async def lines_by_invoice(
+    session: AsyncSession, invoice_ids: list[str]
+) -> dict[str, list[InvoiceLine]]:
+    """The stored lines of these invoices."""
+    rows = await session.exec(
+        select(InvoiceLine).where(col(InvoiceLine.invoice_id).in_(invoice_ids))
+    )
+    found: dict[str, list[InvoiceLine]] = {}
+    for line in rows.all():
+        found.setdefault(line.invoice_id, []).append(line)
+    return found
+
+
+async def wrong_receivable(session: AsyncSession) -> tuple[str, str, Decimal, Decimal] | None:
+    """The first customer whose receivable is not what his invoices leave unpaid.
+
+    A wallet charge is booked when it is paid, so an unpaid one is no receivable.
+    """
+    row = (
+        await session.exec(
+            text(  # type: ignore[call-overload]
+                """
+                WITH owed AS (
+                    SELECT customer_id, currency,
+                           sum(grand_total - wallet_charge - paid_amount) AS amount
+                    FROM invoices WHERE status = ANY(:owing) GROUP BY customer_id, currency
+                ), booked AS (
+                    SELECT owner_id AS customer_id, currency, balance AS amount
+                    FROM ledger_accounts WHERE kind = 'customer_receivable'
+                )
+                SELECT coalesce(o.customer_id, b.customer_id), coalesce(o.currency, b.currency),
+                       coalesce(o.amount, 0), coalesce(b.amount, 0)
+                FROM owed o FULL JOIN booked b
+                  ON b.customer_id = o.customer_id AND b.currency = o.currency
+                WHERE coalesce(o.amount, 0) <> coalesce(b.amount, 0)
+                ORDER BY 1 LIMIT 1
+                """
+            ),
+            params={"owing": list(OWING)},
+        )
+    ).first()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+async def wrong_hold(session: AsyncSession) -> tuple[str, Decimal, Decimal] | None:
+    """The first customer whose reserved funds are not what his open holds still hold."""
+    row = (
+        await session.exec(
+            text(  # type: ignore[call-overload]
+                """
+                WITH held AS (
+                    SELECT customer_id, currency, sum(amount - consumed_amount) AS amount
+                    FROM reservations WHERE status = 'reserved' GROUP BY customer_id, currency
+                ), booked AS (
+                    SELECT owner_id AS customer_id, currency, -balance AS amount
+                    FROM ledger_accounts WHERE kind = 'reserved_funds'
+                )
+                SELECT coalesce(h.customer_id, b.customer_id),
+                       coalesce(h.amount, 0), coalesce(b.amount, 0)
+                FROM held h FULL JOIN booked b
+                  ON b.customer_id = h.customer_id AND b.currency = h.currency
+                WHERE coalesce(h.amount, 0) <> coalesce(b.amount, 0)
+                ORDER BY 1 LIMIT 1
+                """
+            )
+        )
+    ).first()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+async def number_gap(session: AsyncSession) -> tuple[str, str, int, int] | None:
+    """The first merchant's month whose numbers taken and invoices numbered differ."""
+    row = (
+        await session.exec(
+            text(  # type: ignore[call-overload]
+                """
+                SELECT c.merchant_id, c.month, c.last_number, count(i.id)
+                FROM invoice_counters c
+                LEFT JOIN invoices i ON i.merchant_id = c.merchant_id
+                  AND i.invoice_number LIKE 'INV-' || c.month || '-%'
+                GROUP BY c.merchant_id, c.month, c.last_number
+                HAVING count(i.id) <> c.last_number ORDER BY 1, 2 LIMIT 1
+                """
+            )
+        )
+    ).first()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+async def period_gap(session: AsyncSession) -> tuple[str, int] | None:
+    """The first subscription whose invoices leave out, repeat or overlap a period."""
+    row = (
+        await session.exec(
+            text(  # type: ignore[call-overload]
+                """
+                SELECT subscription_id, sequence_number FROM (
+                    SELECT subscription_id, sequence_number, ended_from,
+                           lag(ended_to) OVER w AS previous_to,
+                           lag(sequence_number) OVER w AS previous_number
+                    FROM invoices
+                    WINDOW w AS (PARTITION BY subscription_id ORDER BY sequence_number)
+                ) AS chain
+                WHERE previous_number <> sequence_number - 1
+                   OR (previous_to IS NOT NULL AND previous_to <> ended_from)
+                ORDER BY 1, 2 LIMIT 1
+                """
+            )
+        )
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+async def attempts(session: AsyncSession) -> dict[str, Attempt]:
+    """All attempts that reached a gateway, by the key that it knows them by."""
+    rows = await session.exec(
+        text(  # type: ignore[call-overload]
+            "SELECT id, collection_id, status, amount, currency FROM payment_attempts "
+            "WHERE gateway_method_id <> ''"
+        )
+    )
+    return {row[0]: Attempt(row[1], row[2], row[3], row[4]) for row in rows}
