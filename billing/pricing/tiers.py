@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from billing.errors import InvalidValue
+from billing.money import text
 from billing.pricing.properties import ROOT, check_keys, number
 
 TIERS_MAX: Final = 1_000
@@ -57,7 +58,7 @@ def _check_bounds(tiers: Sequence[Tier]) -> None:
             raise InvalidValue("Only the last tier is without end", field=field)
         if tier.up_to <= below:
             raise InvalidValue("Bounds must be above zero and strictly ascend", field=field)
-        if -int(tier.up_to.normalize().as_tuple().exponent) > BOUND_DECIMALS_MAX:
+        if len(text(tier.up_to).partition(".")[2]) > BOUND_DECIMALS_MAX:
             message = f"A bound has at most {BOUND_DECIMALS_MAX} decimals"
             raise InvalidValue(message, field=field)
         below = tier.up_to

@@ -152,6 +152,7 @@ def tiers(*bounds: Any) -> Mapping[str, Any]:
         ("volume", tiers("100", "99", None), "properties.tiers[1].upTo"),
         ("volume", tiers("100", None, None), "properties.tiers[1].upTo"),
         ("volume", tiers("0.0000001", None), "properties.tiers[0].upTo"),
+        ("volume", tiers("9" * 20 + ".000000001", None), "properties.tiers[0].upTo"),
         ("volume", {"tiers": [{"upTo": None}]}, "properties.tiers[0].unitPrice"),
         (
             "volume",
