@@ -117,11 +117,11 @@ class Child:
             self.kill()
 
 
-def log_tail(path: Path, line_count: int = 8) -> str:
-    """The last lines of a log, for an error message."""
-    if not path.exists():
-        return ""
-    return "\n".join(path.read_text(errors="replace").splitlines()[-line_count:])
+def last_words(log: Path) -> str:
+    """The end of a log in one line, and where the rest is."""
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return f"{said[-1]} ({log})" if said else f"without a word ({log})"
 
 
 def await_ready(child: Child, probe: Callable[[], bool], timeout_seconds: float) -> None:
@@ -130,10 +130,10 @@ def await_ready(child: Child, probe: Callable[[], bool], timeout_seconds: float)
     while not probe():
         name, log = child.command.name, child.command.log
         if child.exit_status() is not None:
-            raise LocalFault(f"{name} ended with status {child.exit_status()}:\n{log_tail(log)}")
+            raise LocalFault(f"{name} ended with status {child.exit_status()}: {last_words(log)}")
         if time.monotonic() > deadline:
             child.kill()
-            raise LocalFault(f"{name} was not ready in {timeout_seconds:g} s:\n{log_tail(log)}")
+            raise LocalFault(f"{name} was not ready in {timeout_seconds:g} s: {last_words(log)}")
         time.sleep(0.02)
 
 

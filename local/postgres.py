@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.child import Child, Command, LocalFault, await_ready, log_tail
+from local.child import Child, Command, LocalFault, await_ready, last_words
 from local.identity import Identity, unprivileged
 from local.ports import HOST, free_port
 
@@ -186,8 +186,7 @@ class EmbeddedPostgres:
         if not child.wait(READY_SECONDS):
             child.kill()
         if child.exit_status() != 0:
-            tail = log_tail(self._log)
-            raise LocalFault(f"{tool} failed in {self.directory}; the end of its log:\n{tail}")
+            raise LocalFault(f"{tool} failed in {self.directory}: {last_words(self._log)}")
 
 
 def binaries() -> Path:

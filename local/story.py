@@ -10,7 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 from paygentic_sdk import Paygentic
-from paygentic_sdk.models import Invoice, InvoiceLineItem, PaymentPending, Subscription
+from paygentic_sdk.models import (
+    Invoice,
+    InvoiceLineItem,
+    PaymentPending,
+    PlanLineInput,
+    Subscription,
+)
 
 PAYING_CARD = "4242424242424242"
 # Of each invoice it declines the first two charges (docs/operations/embedded.md).
@@ -97,7 +103,7 @@ class Story:
             currency=numbers.currency,
             merchant_id=merchant_id,
             product_id=product.id,
-            prices=[{"price_id": fee_price.id}, {"price_id": token_price.id}],
+            prices=[PlanLineInput(price_id=each.id) for each in (fee_price, token_price)],
             default_tax_rate=numbers.tax_percent,
             tax_behavior="exclusive",
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Self
 
-from local.child import Child, Command, LocalFault, log_tail
+from local.child import Child, Command, LocalFault, last_words
 
 _BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 _CALM_SECONDS = 10
@@ -88,7 +88,7 @@ class Supervisor:
         finally:
             child.kill()
         if child.exit_status() != 0:
-            raise LocalFault(f"{command.name} failed:\n{log_tail(command.log)}")
+            raise LocalFault(f"{command.name} failed: {last_words(command.log)}")
         return child.output()
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout_seconds: float) -> None:
@@ -153,8 +153,8 @@ class Supervisor:
     def _refuse_hopeless(self) -> None:
         for kept in self._kept.values():
             if kept.deaths >= _DEATHS_BEFORE_READY_MAX:
-                name, tail = kept.command.name, log_tail(kept.command.log)
-                raise LocalFault(f"{name} died {kept.deaths} times; the end of its log:\n{tail}")
+                words = last_words(kept.command.log)
+                raise LocalFault(f"{kept.command.name} died {kept.deaths} times: {words}")
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in _STOP_SIGNALS:
