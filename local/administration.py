@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-
 from activities.organizations import CreateKey, CreateMerchant, OrganizationActivities
 from models.database import Database
 from settings import Settings

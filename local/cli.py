@@ -76,6 +76,7 @@ def api() -> None:
 def worker() -> None:
     """Run the Temporal worker: workflows and activities."""
     import uvloop
+
     from worker import run as run_worker
 
     uvloop.run(run_worker(_settings()))
