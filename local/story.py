@@ -98,12 +98,13 @@ class Story:
             billable_metric_id=metric.id,
             model="standard",
         )
+        lines: list[PlanLineInput | str] = [fee_price.id, token_price.id]
         plan = self.client.plans.create(
             name="Pro",
             currency=numbers.currency,
             merchant_id=merchant_id,
             product_id=product.id,
-            prices=[PlanLineInput(price_id=each.id) for each in (fee_price, token_price)],
+            prices=lines,
             default_tax_rate=numbers.tax_percent,
             tax_behavior="exclusive",
         )

@@ -7,6 +7,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models import tables
+
+# A session resolves foreign keys by name: whoever opens one needs every table to be known.
+assert tables.metadata.tables
+
 
 def sqlalchemy_url(database_url: str) -> str:
     """The same address with psycopg's driver name, whichever spelling it came in."""

@@ -1,12 +1,15 @@
 """The statements of invoices, their lines and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, text, update
+import sqlmodel
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import wall_now
 from models.invoices import Invoice, InvoiceCounter, InvoiceLine
@@ -81,7 +84,7 @@ async def replace_lines(
         )
     )
     if lines:
-        await session.exec(insert(InvoiceLine), params=[line.model_dump() for line in lines])
+        await session.exec(insert(InvoiceLine).values([line.model_dump() for line in lines]))
 
 
 async def lines_of(
@@ -119,22 +122,42 @@ async def snapshot(session: AsyncSession) -> str:
     return str(value.scalar_one())
 
 
-def listing(
-    merchant_id: str,
-    *,
-    status: str | None = None,
-    subscription_id: str | None = None,
-    customer_id: str | None = None,
-) -> Any:
-    """The statement of a list, for `paginate`."""
-    statement = select(Invoice).where(col(Invoice.merchant_id) == merchant_id)
-    if status is not None:
-        statement = statement.where(col(Invoice.status) == status)
-    if subscription_id is not None:
-        statement = statement.where(col(Invoice.subscription_id) == subscription_id)
-    if customer_id is not None:
-        statement = statement.where(col(Invoice.customer_id) == customer_id)
-    return statement
+@dataclass(frozen=True, slots=True)
+class InvoiceFilter:
+    """What a list of invoices may be narrowed by."""
+
+    status: str | None = None
+    subscription_id: str | None = None
+    customer_id: str | None = None
+
+
+def newest_first(merchant_id: str, narrowed: InvoiceFilter) -> SelectOfScalar[Invoice]:
+    """A merchant's invoices, as far as the filter lets them through."""
+    statement = sqlmodel.select(Invoice).where(Invoice.merchant_id == merchant_id)
+    if narrowed.status is not None:
+        statement = statement.where(Invoice.status == narrowed.status)
+    if narrowed.subscription_id is not None:
+        statement = statement.where(Invoice.subscription_id == narrowed.subscription_id)
+    if narrowed.customer_id is not None:
+        statement = statement.where(Invoice.customer_id == narrowed.customer_id)
+    return statement.order_by(
+        col(Invoice.created_at).desc(), col(Invoice.sequence_number).desc(), col(Invoice.id).desc()
+    )
+
+
+async def line_counts(
+    session: AsyncSession, merchant_id: str, invoice_ids: Collection[str]
+) -> dict[str, int]:
+    """How many stored lines each of these invoices has; one without lines is left out."""
+    rows = await session.exec(
+        select(col(InvoiceLine.invoice_id), func.count())
+        .where(
+            col(InvoiceLine.merchant_id) == merchant_id,
+            col(InvoiceLine.invoice_id).in_(invoice_ids),
+        )
+        .group_by(col(InvoiceLine.invoice_id))
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def unpaid_automatic(session: AsyncSession, merchant_id: str, customer_id: str) -> list[str]:

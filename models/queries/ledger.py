@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.ids import derived_id
 from billing.ledger import NORMAL_SIDE, AccountKind, Posting, Transfer
+from models.base import wall_now
 from models.ledger import LedgerAccount, LedgerEntry, LedgerTransfer
 
 # Only customers' accounts carry a running balance; a merchant's would be a hot row.
@@ -58,17 +59,18 @@ async def post(session: AsyncSession, booking: Booking) -> bool:
         return False
     accounts = await _lock_accounts(session, booking.merchant_id, transfer)
     await session.exec(
-        insert(LedgerEntry),
-        params=[
-            {
-                "transfer_id": booking.transfer_id,
-                "position": position,
-                "merchant_id": booking.merchant_id,
-                "account_id": accounts[position],
-                "amount": posting.amount,
-            }
-            for position, posting in enumerate(transfer.postings)
-        ],
+        insert(LedgerEntry).values(
+            [
+                {
+                    "transfer_id": booking.transfer_id,
+                    "position": position,
+                    "merchant_id": booking.merchant_id,
+                    "account_id": accounts[position],
+                    "amount": posting.amount,
+                }
+                for position, posting in enumerate(transfer.postings)
+            ]
+        )
     )
     for position, posting in enumerate(transfer.postings):
         if posting.account_kind in BALANCED_KINDS:
@@ -101,7 +103,7 @@ async def _lock_accounts(
     ]
     unique = {row["id"]: row for row in rows}
     ordered = [unique[identifier] for identifier in sorted(unique)]
-    await session.exec(insert(LedgerAccount).on_conflict_do_nothing(), params=ordered)
+    await session.exec(insert(LedgerAccount).values(ordered).on_conflict_do_nothing())
     await session.exec(
         select(col(LedgerAccount.id))
         .where(
@@ -126,7 +128,7 @@ def _account_row(
         "currency": currency,
         "normal_side": NORMAL_SIDE[posting.account_kind],
         "balance": Decimal(0) if posting.account_kind in BALANCED_KINDS else None,
-        "created_at": func.now(),
+        "created_at": wall_now(),
     }
 
 
