@@ -65,10 +65,10 @@ def dev(  # noqa: PLR0913 - one parameter an option
 @app.command()
 def api() -> None:
     """Serve the HTTP API on DURABILL_API_HOST and DURABILL_API_PORT."""
+    settings = _settings()
     from api.app import create_app
     from local.serve import serve
 
-    settings = _settings()
     serve(create_app(settings), settings.api_host, settings.api_port)
 
 
@@ -212,6 +212,10 @@ def _expected_faults() -> tuple[type[BaseException], ...]:
     from billing.errors import BillingError
 
     faults: list[type[BaseException]] = [LocalFault, BillingError, OSError]
+    if "activities.gateways.port" in sys.modules:
+        from activities.gateways.port import GatewayUnavailable
+
+        faults.append(GatewayUnavailable)
     if "sqlalchemy" in sys.modules:
         from sqlalchemy.exc import SQLAlchemyError
 

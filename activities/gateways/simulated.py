@@ -118,9 +118,9 @@ class SimulatedGateway:
                 method, path, json=body, params=query, headers=headers
             )
         except httpx2.HTTPError as error:
-            raise GatewayUnavailable(f"{method} {path}: {type(error).__name__}") from error
+            raise _no_answer(method, path, type(error).__name__) from error
         if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            raise GatewayUnavailable(f"{method} {path}: status {answer.status_code}")
+            raise _no_answer(method, path, f"status {answer.status_code}")
         return answer
 
 
@@ -133,6 +133,10 @@ def _accepted(answer: httpx2.Response) -> Any:
         message = f"The payment gateway refused the request with status {answer.status_code}."
         raise GatewayRefusal(message, details=_refusal_details(answer))
     return answer.json()
+
+
+def _no_answer(method: str, path: str, why: str) -> GatewayUnavailable:
+    return GatewayUnavailable(f"The payment gateway gave no answer to {method} {path}: {why}")
 
 
 def _refusal_details(answer: httpx2.Response) -> dict[str, Any]:
