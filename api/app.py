@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import psycopg
 import structlog
@@ -17,15 +17,24 @@ from sqlmodel import select
 
 from api import errors
 from api.auth import KeyRing
+from api.commands import Commands, Unavailable
 from api.intake import Intake
-from api.resources import products
+from api.resources import billable_metrics, customers, features, fees, plans, prices, products
 from models.database import Database
 from settings import Settings
 
 READY_TIMEOUT_SECONDS = 3.0
 
 # One router a resource; the order is the order of the documentation page.
-ROUTERS: tuple[APIRouter, ...] = (products.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    products.router,
+    features.router,
+    billable_metrics.router,
+    fees.router,
+    prices.router,
+    plans.router,
+    customers.router,
+)
 
 operations = APIRouter(tags=["Operations"])
 
@@ -41,18 +50,6 @@ class Health(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
-
-
-class Readiness(Protocol):
-    """What the app itself asks of its commands."""
-
-    async def ready(self) -> bool:
-        """Whether Temporal answers."""
-        ...
-
-    async def close(self) -> None:
-        """Gives back what was opened."""
-        ...
 
 
 @operations.get("/healthz", operation_id="health")
@@ -81,7 +78,7 @@ async def _postgres_answers(database: Database) -> bool:
 
 
 async def _temporal_answers(app: FastAPI) -> bool:
-    commands: Readiness | None = app.state.commands
+    commands: Commands | None = app.state.commands
     if commands is None:
         return False
     try:
@@ -92,15 +89,26 @@ async def _temporal_answers(app: FastAPI) -> bool:
 
 
 def create_app(
-    settings: Settings, *, database: Database | None = None, commands: Readiness | None = None
+    settings: Settings, *, database: Database | None = None, commands: Commands | None = None
 ) -> FastAPI:
-    """The application; a database or commands that are passed in are used and not closed."""
+    """The application; a database or commands that are passed in are used and not closed.
+
+    Its own commands are opened when it starts to serve.
+    """
     configure_logging()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        del app
+        if commands is None:
+            app.state.commands = await Commands.open(
+                opened,
+                temporal_address=settings.temporal_address,
+                temporal_namespace=settings.temporal_namespace,
+                gateway_url=settings.gateway_url,
+            )
         yield
+        if commands is None:
+            await app.state.commands.close()
         if database is None:
             await opened.close()
 
@@ -120,6 +128,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router, responses=errors.RESPONSES)
     errors.install(app)
+    app.add_exception_handler(Unavailable, errors.server_away)
     app.add_middleware(Intake)
     return app
 

@@ -7,9 +7,13 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api import auth
-from api.schema import MerchantId
+from api import auth, commands
+from api.schema import MerchantId, found
+from billing.errors import InvalidValue, NotFound
 from models.base import wall_now
+from models.database import Database
+from models.products import Product
+from models.queries import products
 
 
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -33,6 +37,35 @@ async def now() -> datetime:
 Now = Annotated[datetime, Depends(now)]
 
 
+async def life_cycles(request: Request) -> commands.Commands:
+    """The door to the life cycles; a server that was started without one has it closed."""
+    opened: commands.Commands | None = request.app.state.commands
+    if opened is None:
+        raise commands.Unavailable("Temporal is away")
+    return opened
+
+
+Commands = Annotated[commands.Commands, Depends(life_cycles)]
+
+
+async def opened_database(request: Request) -> Database:
+    """For a route that waits between two transactions: none may be open while it waits."""
+    opened: Database = request.app.state.database
+    return opened
+
+
+Transactions = Annotated[Database, Depends(opened_database)]
+
+
+async def public_url(request: Request) -> str:
+    """Where customers reach the hosted pages; unless it is set, where this request came to."""
+    address: str = request.app.state.settings.public_url or str(request.base_url)
+    return address.rstrip("/")
+
+
+PublicUrl = Annotated[str, Depends(public_url)]
+
+
 # Not waiting for anything, still `async`: a plain function would run in a thread of its own.
 async def own_merchant(
     caller: Caller,
@@ -43,3 +76,19 @@ async def own_merchant(
 
 
 OwnMerchant = Annotated[str, Depends(own_merchant)]
+
+
+async def parent_product(
+    session: AsyncSession, merchant_id: str, product_id: str | None, item_id: str | None
+) -> Product:
+    """The product that a new metric or fee belongs to."""
+    refuse_unknown_item(item_id)
+    if product_id is None:
+        raise InvalidValue("Name the product, or an item of it", field="productId")
+    return found(await products.get(session, merchant_id, product_id), "product")
+
+
+def refuse_unknown_item(item_id: str | None) -> None:
+    """Until a merchant can make items, no id names one; null takes a reference away."""
+    if item_id is not None:
+        raise NotFound("No such item")

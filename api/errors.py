@@ -35,12 +35,6 @@ class NotMember(NotAllowed):
     reason = "not_member"
 
 
-class Unavailable(BillingError):
-    """A server behind this one is away; the request had no effect and may be repeated."""
-
-    code = "UNAVAILABLE"
-
-
 class Unprocessable(BillingError):
     """Well formed, yet it can have no meaning here (an event that no metric reads)."""
 
@@ -57,8 +51,8 @@ STATUSES: Mapping[str, int] = {
     "NOT_ALLOWED": 403,
     "NOT_FOUND": 404,
     "CONFLICT": 409,
+    "CLOCK_MEMBER_FAILED": 500,
     "UNPROCESSABLE": 422,
-    "UNAVAILABLE": 503,
 }
 
 CATEGORIES: Mapping[int, str] = {
@@ -166,11 +160,7 @@ async def _billing_error(_request: Request, error: Exception) -> JSONResponse:
         reason=getattr(refusal, "reason", None),
         requiredPermissions=getattr(refusal, "required_permissions", None),
     )
-    headers = {
-        401: {"WWW-Authenticate": "Bearer"},
-        503: {"Retry-After": RETRY_AFTER_SECONDS},
-    }
-    return _answer(status, body, headers.get(status))
+    return _answer(status, body, {"WWW-Authenticate": "Bearer"} if status == 401 else None)
 
 
 # Members of a location that pydantic adds for itself: union members, validators, constraints.
@@ -214,9 +204,11 @@ async def _http_error(_request: Request, error: Exception) -> JSONResponse:
     return _answer(status, error_body(status, str(refusal.detail), code=code), refusal.headers)
 
 
-async def _database_away(_request: Request, error: Exception) -> JSONResponse:
-    log.warning("database_unavailable", kind=type(error).__name__)
-    body = error_body(503, "The database is not available; try again", code="UNAVAILABLE")
+async def server_away(_request: Request, error: Exception) -> JSONResponse:
+    """A server behind this one does not answer; the request may be repeated."""
+    log.warning("server_away", kind=type(error).__name__)
+    message = "A server that this needs is not available; try again"
+    body = error_body(503, message, code="UNAVAILABLE")
     return _answer(503, body, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
@@ -224,7 +216,7 @@ async def _database_refusal(request: Request, error: Exception) -> JSONResponse:
     """What only the database can see: a race for a unique value, or a value it cannot hold."""
     statement_error = cast("DBAPIError", error)
     if statement_error.connection_invalidated:
-        return await _database_away(request, error)
+        return await server_away(request, error)
     cause = statement_error.orig
     if isinstance(cause, psycopg.errors.UniqueViolation | psycopg.errors.ForeignKeyViolation):
         message = "Another object stands against this: it exists already or is in use"
@@ -241,6 +233,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     for away in (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError):
-        app.add_exception_handler(away, _database_away)
+        app.add_exception_handler(away, server_away)
     for refused in (IntegrityError, DataError, DBAPIError):
         app.add_exception_handler(refused, _database_refusal)

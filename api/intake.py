@@ -7,7 +7,7 @@ is too large to be read, and text that PostgreSQL cannot hold, wherever in the r
 import json
 import re
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +22,7 @@ from api.errors import error_body, internal_error_body
 log = structlog.get_logger("api.access")
 
 BODY_BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 32
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 # Only such bytes can make text or numbers that PostgreSQL refuses; all other bodies skip the scan.
 _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity|[0-9][eE]\+?[0-9]{3}|%00|\x00")
@@ -160,7 +161,7 @@ def check_body(body: bytes) -> None:
     """
     if not body.isascii() and not _is_utf8(body):
         raise _Refused(400, "The body is not valid UTF-8")
-    if not _SUSPICIOUS.search(body):
+    if not _SUSPICIOUS.search(body) and body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return
     try:
         content = json.loads(body, parse_float=_bounded, parse_constant=_no_constant)
@@ -184,15 +185,20 @@ def _no_constant(name: str) -> None:
 
 
 def _check_text(content: Any) -> None:
-    waiting = [content]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend((*value.keys(), *value.values()))
-        elif isinstance(value, list):
-            waiting.extend(value)
-        elif isinstance(value, str) and not _storable(value):
+    level, depth = [content], 0
+    while level:
+        if depth > DEPTH_MAX:
+            raise _Refused(400, f"The body is nested deeper than {DEPTH_MAX} levels")
+        if any(isinstance(value, str) and not _storable(value) for value in level):
             raise _Refused(400, "The body holds a NUL character or a lone surrogate")
+        level = [member for value in level for member in _members(value)]
+        depth += 1
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return (*value.keys(), *value.values())
+    return value if isinstance(value, list) else ()
 
 
 def _storable(text: str) -> bool:

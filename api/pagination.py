@@ -27,13 +27,13 @@ class Limits:
 
 
 def paging(
-    *, default: int = LIMIT_DEFAULT, maximum: int = LIMIT_MAX
+    *, default: int = LIMIT_DEFAULT, maximum: int = LIMIT_MAX, offset_maximum: int = INT32_MAX
 ) -> Callable[..., Awaitable[Limits]]:
     """The dependency that reads `limit` and `offset`; some operations have limits of their own."""
 
     async def limits(
         limit: Annotated[int, Query(ge=1, le=maximum)] = default,
-        offset: Annotated[int, Query(ge=0, le=INT32_MAX)] = 0,
+        offset: Annotated[int, Query(ge=0, le=offset_maximum)] = 0,
     ) -> Limits:
         return Limits(limit=limit, offset=offset)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from billing.errors import NotFound
+from billing.durations import parse_duration
+from billing.errors import InvalidValue, NotFound
+from billing.money import text as plain
 
 T = TypeVar("T")
 
@@ -31,6 +33,12 @@ class Wire(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
     )
+
+    @classmethod
+    def from_row(cls, row: object, **members: Any) -> Self:
+        """The answer for a row: its fields of the same names, and the members it does not hold."""
+        shared = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+        return cls(**shared | members)
 
 
 class Body(BaseModel):
@@ -104,6 +112,16 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Label = Annotated[str, StringConstraints(max_length=255)]
 Description = Annotated[str, StringConstraints(max_length=5000)]
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+ExternalId = Annotated[str, StringConstraints(pattern="^[a-zA-Z0-9_-]{1,255}$")]
+PrintableText = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
+"""A name that machines give: an event type, a source, a subject. No control characters."""
+Email = Annotated[
+    str, StringConstraints(pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$")
+]
+WebAddress = Annotated[
+    str, StringConstraints(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$", max_length=2048)
+]
+"""Where a browser is sent: never a script or a file."""
 METADATA_KEYS_MAX = 100
 
 
@@ -143,17 +161,23 @@ def _instant(value: Any) -> datetime:
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 
 
+# --- durations: ISO 8601, kept as the caller wrote them ---
+
+
+def _duration(value: str) -> str:
+    try:
+        parse_duration(value)
+    except InvalidValue as error:
+        raise ValueError(error.message) from error
+    return value
+
+
+DurationText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_duration)]
+
+
 # --- decimals: amounts travel as strings, rates as numbers; neither passes through a float ---
 
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?")
-
-
-def plain(value: Decimal) -> str:
-    """A decimal without exponent and without trailing zeros."""
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
 
 
 def _amount(value: Any) -> Decimal:

@@ -58,7 +58,7 @@ class Product(Wire):
     @classmethod
     def of(cls, row: tables.Product) -> Self:
         """The answer for a row."""
-        return cls(metadata=row.custom, **row.model_dump(exclude={"custom"}))
+        return cls.from_row(row, metadata=row.custom)
 
 
 @router.post("", operation_id="createProduct", status_code=201)

@@ -19,6 +19,7 @@ from activities.organizations import (
 from api import app as app_module
 from api import auth
 from api.app import create_app
+from api.commands import Commands
 from api.deps import Session
 from models.database import Database
 from models.queries import organizations
@@ -216,15 +217,15 @@ async def test_a_database_that_is_away_is_503(merchant: CreatedMerchant) -> None
     assert healthy.status_code == 200
 
 
-class _Answering:
+class _Answering(Commands):
     """Commands whose Temporal answers."""
+
+    def __init__(self) -> None:
+        """Opens nothing."""
 
     async def ready(self) -> bool:
         await asyncio.sleep(0)
         return True
-
-    async def close(self) -> None:
-        """Nothing was opened."""
 
 
 async def test_readiness_needs_both_servers(database: Database) -> None:
