@@ -94,9 +94,10 @@ class TestTotals:
         assert str(found.grand_total) == expected[2]
 
     def test_a_third_taken_three_times_is_a_whole(self) -> None:
-        """3 x 0.0016..67 is a dust above 0.005, 3 x 0.0016..66 a dust below: both are 0.005."""
-        below = "0.00" + "1" + "6" * 33
-        assert totals(amounts(*[(below, "0")] * 3), "USD", "exclusive").subtotal == Decimal("0.01")
+        """A third of 5.005 to 34 digits, three times, is 5.004999...: it is 5.005 all the same."""
+        third = "1.66833" + "3" * 28
+        found = totals(amounts(*[(third, "0")] * 3), "USD", "exclusive")
+        assert found.subtotal == Decimal("5.01")
 
     def test_a_hair_below_a_tie_stays_below(self) -> None:
         hair = "0.004999999999999999999"

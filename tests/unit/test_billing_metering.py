@@ -168,6 +168,10 @@ def test_aggregates(definition: MetricDefinition, reading: str) -> None:
     assert aggregate(definition, EVENTS) == Decimal(reading)
 
 
+def test_the_latest_is_told_by_its_timestamp_not_by_its_arrival() -> None:
+    assert aggregate(metric("LATEST"), [event(7, minute=9), event(1, minute=2)]) == 7
+
+
 @pytest.mark.parametrize(
     "aggregation", ["SUM", "COUNT", "AVG", "MIN", "MAX", "UNIQUE_COUNT", "LATEST"]
 )
