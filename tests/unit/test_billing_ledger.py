@@ -131,6 +131,10 @@ class TestInvoices:
             processor_clearing="53.90", revenue="-49.00", tax_payable="-4.90"
         )
 
+    def test_a_one_off_payment_is_revenue_at_once(self) -> None:
+        paid = ledger.one_off_paid(PARTIES, "pay_1", amount=Decimal("5.00"))
+        assert book(paid) == expected(processor_clearing="5.00", revenue="-5.00")
+
     def test_written_off(self) -> None:
         lost = ledger.invoice_written_off(PARTIES, "inv_1", amount=Decimal("53.90"))
         assert book(issued(), lost) == expected(
@@ -188,6 +192,7 @@ class TestWallets:
     "build",
     [
         lambda amount: ledger.payment_received(PARTIES, "x", amount=amount),
+        lambda amount: ledger.one_off_paid(PARTIES, "x", amount=amount),
         lambda amount: ledger.invoice_written_off(PARTIES, "x", amount=amount),
         lambda amount: ledger.refund_paid(PARTIES, "x", amount=amount),
         lambda amount: ledger.wallet_topped_up(PARTIES, "x", amount=amount),
