@@ -1,0 +1,242 @@
+"""PaymentCollection under the time-skipping server: who is charged when, with faked activities."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+
+from activities.gateways.port import ChargeOutcome
+from activities.payments import (
+    AttemptRef,
+    BeginAttempt,
+    BegunAttempt,
+    CardChoice,
+    Collection,
+    CollectionRef,
+    RecordAttempt,
+    RecordedAttempt,
+)
+from tests.workflow.conftest import Simulation, Working
+from workflows.options import BILLING_QUEUE
+from workflows.payment_collection import (
+    CollectionState,
+    PaymentCollectionWorkflow,
+    PayNow,
+)
+
+OPEN = Collection(
+    is_open=True,
+    status="ISSUED",
+    customer_id="cus_1",
+    subscription_id="sub_1",
+    activates_subscription=False,
+    auto_charge=True,
+    has_method=True,
+    expires_at=None,
+    attempts=0,
+    failed_automatic=0,
+    first_failed_at=None,
+    pending_attempt_id=None,
+    pending_number=None,
+)
+CARD = CardChoice(
+    gateway_method_id="pm_new", brand="visa", last4="4242", exp_month=12, exp_year=2040, save=True
+)
+
+
+@dataclass
+class FakePayments:
+    """The rows of one collection, in memory; outcomes come from a list, one a charge."""
+
+    outcomes: list[str]
+    collection: Collection = OPEN
+    charged_at: list[datetime] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    expired: bool = False
+
+    def activities(self) -> list[Any]:
+        """The activities by their names."""
+
+        @activity.defn(name="open_collection")
+        async def open_collection(_ref: CollectionRef) -> Collection:
+            return self.collection
+
+        @activity.defn(name="begin_attempt")
+        async def begin_attempt(command: BeginAttempt) -> BegunAttempt:
+            if not self.collection.is_open:
+                return BegunAttempt(attempt_id=None, refusal="not_payable")
+            self.charged_at.append(command.now)
+            kind = "automatic" if command.card is None else "checkout"
+            return BegunAttempt(attempt_id=f"att_{command.number}_{kind}")
+
+        @activity.defn(name="charge")
+        async def charge(ref: AttemptRef) -> ChargeOutcome:
+            self.keys.append(ref.attempt_id)
+            outcome = self.outcomes.pop(0)
+            if outcome == "succeeded":
+                return ChargeOutcome(charge_id="ch_1", status="succeeded")
+            return ChargeOutcome(
+                charge_id="ch_0", status="failed", decline_code=outcome, message="No."
+            )
+
+        @activity.defn(name="record_attempt")
+        async def record_attempt(command: RecordAttempt) -> RecordedAttempt:
+            self._record(command)
+            return RecordedAttempt(
+                status=command.outcome.status,
+                decline_code=command.outcome.decline_code,
+                message=command.outcome.message,
+                collection=self.collection,
+            )
+
+        @activity.defn(name="give_up_collection")
+        async def give_up_collection(_ref: CollectionRef) -> None:
+            self.collection = replace(self.collection, status="PAYMENT_FAILED")
+
+        @activity.defn(name="expire_collection")
+        async def expire_collection(_ref: CollectionRef) -> None:
+            self.expired = True
+
+        return [
+            open_collection,
+            begin_attempt,
+            charge,
+            record_attempt,
+            give_up_collection,
+            expire_collection,
+        ]
+
+    def _record(self, command: RecordAttempt) -> None:
+        is_automatic = command.attempt_id.endswith("automatic")
+        failed = command.outcome.status == "failed"
+        attempts = self.collection.attempts + 1
+        if not failed:
+            self.collection = replace(
+                self.collection, attempts=attempts, is_open=False, status="PAID"
+            )
+        elif is_automatic:
+            self.collection = replace(
+                self.collection,
+                attempts=attempts,
+                failed_automatic=self.collection.failed_automatic + 1,
+                first_failed_at=self.collection.first_failed_at or command.now,
+            )
+        else:
+            self.collection = replace(self.collection, attempts=attempts)
+
+
+async def _start(simulation: Simulation, state: CollectionState | None = None) -> Any:
+    return await simulation.client.start_workflow(
+        PaymentCollectionWorkflow.run,
+        state or CollectionState(collection_id="inv_1", merchant_id="org_1"),
+        id="payment/inv_1",
+        task_queue=BILLING_QUEUE,
+    )
+
+
+def _days(payments: FakePayments) -> list[int]:
+    first = payments.charged_at[0]
+    return [round((at - first) / timedelta(days=1)) for at in payments.charged_at]
+
+
+async def _ended(handle: Any) -> str:
+    result: str = await asyncio.wait_for(handle.result(), 30)
+    return result
+
+
+async def test_a_saved_card_is_charged_at_once(simulation: Simulation, working: Working) -> None:
+    payments = FakePayments(["succeeded"])
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        assert await _ended(handle) == "PAID"
+    assert payments.keys == ["att_1_automatic"]
+
+
+async def test_dunning_retries_until_a_charge_passes(
+    simulation: Simulation, working: Working
+) -> None:
+    payments = FakePayments(["insufficient_funds", "insufficient_funds", "succeeded"])
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=2))
+        assert _days(payments) == [0, 1]
+        await simulation.sleep(timedelta(days=2))
+        assert await _ended(handle) == "PAID"
+    assert _days(payments) == [0, 1, 3]
+    assert payments.keys == ["att_1_automatic", "att_2_automatic", "att_3_automatic"]
+
+
+async def test_after_the_last_retry_the_collection_fails(
+    simulation: Simulation, working: Working
+) -> None:
+    payments = FakePayments(["card_declined"] * 5)
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=8))
+        assert await _ended(handle) == "PAYMENT_FAILED"
+    assert _days(payments) == [0, 1, 3, 5, 7]
+
+
+async def test_without_automatic_collection_it_waits_for_the_customer(
+    simulation: Simulation, working: Working
+) -> None:
+    payments = FakePayments(
+        ["card_declined", "succeeded"], replace(OPEN, auto_charge=False, has_method=False)
+    )
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=30))
+        assert payments.charged_at == []
+        declined = await handle.execute_update(PaymentCollectionWorkflow.pay_now, PayNow(CARD))
+        assert (declined.status, declined.decline_code) == ("failed", "card_declined")
+        paid = await handle.execute_update(PaymentCollectionWorkflow.pay_now, PayNow(CARD))
+        assert paid.status == "succeeded"
+        assert await _ended(handle) == "PAID"
+    assert payments.keys == ["att_1_checkout", "att_2_checkout"]
+
+
+async def test_a_better_card_is_tried_at_once_after_a_decline(
+    simulation: Simulation, working: Working
+) -> None:
+    payments = FakePayments(["card_declined", "succeeded"])
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(hours=1))
+        await handle.signal(PaymentCollectionWorkflow.method_changed)
+        assert await _ended(handle) == "PAID"
+    assert _days(payments) == [0, 0]
+
+
+async def test_an_unpaid_one_off_payment_expires(simulation: Simulation, working: Working) -> None:
+    now = await simulation.now()
+    waiting = replace(
+        OPEN,
+        status="pending",
+        subscription_id=None,
+        auto_charge=False,
+        has_method=False,
+        expires_at=now + timedelta(days=30),
+    )
+    payments = FakePayments([], waiting)
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=29))
+        assert not payments.expired
+        await simulation.sleep(timedelta(days=2))
+        await _ended(handle)
+    assert payments.expired
+
+
+async def test_an_attempt_without_a_recorded_outcome_comes_first(
+    simulation: Simulation, working: Working
+) -> None:
+    """A worker died between the charge and its record: the same key is asked again."""
+    interrupted = replace(OPEN, attempts=1, pending_attempt_id="att_1_automatic", pending_number=1)
+    payments = FakePayments(["succeeded"], interrupted)
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        assert await _ended(handle) == "PAID"
+    assert payments.keys == ["att_1_automatic"]
+    assert payments.charged_at == []

@@ -1,0 +1,274 @@
+"""Subscription and InvoiceClose under the time-skipping server, with faked activities."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import WorkflowExecutionStatus
+
+from activities.invoices import DraftedInvoice, FinalizedInvoice, InvoiceRef
+from activities.payments import Collection, CollectionRef
+from activities.subscriptions import (
+    ClosingInvoice,
+    RolledPeriod,
+    RollPeriod,
+    SubscriptionRef,
+    SubscriptionView,
+    Terminate,
+)
+from activities.test_clocks import Tick, TickAnswer
+from billing.durations import parse_duration
+from billing.periods import boundary
+from tests.workflow.conftest import Simulation, Working
+from workflows.options import BILLING_QUEUE
+from workflows.subscription import SubscriptionState, SubscriptionWorkflow, TerminateNow
+
+GRACE = timedelta(hours=24)
+MONTH = parse_duration("P1M")
+
+
+@dataclass
+class FakeBilling:
+    """One subscription's rows in memory, and the story of what its workflows did."""
+
+    anchor: datetime
+    status: str = "active"
+    session_expires_at: datetime | None = None
+    ending_at: datetime | None = None
+    auto_approve: bool = True
+    index: int = 1
+    story: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def view(self) -> SubscriptionView:
+        """As the workflow sees it."""
+        pending = self.status == "pending_payment"
+        return SubscriptionView(
+            status=self.status,
+            customer_id="cus_1",
+            plan_name="Pro",
+            first_invoice_id="inv_0" if pending else None,
+            session_expires_at=self.session_expires_at if pending else None,
+            next_boundary=boundary(self.anchor, MONTH, self.index)
+            if self.status == "active"
+            else None,
+            sequence_number=self.index,
+            ending_at=self.ending_at,
+        )
+
+    def closing(self, number: int, end: datetime) -> RolledPeriod:
+        """A period that begins to close."""
+        closing = ClosingInvoice(
+            invoice_id=f"inv_{number}", sequence_number=number, grace_period_end=end + GRACE
+        )
+        return RolledPeriod(closing=closing, view=self.view())
+
+    def activities(self) -> list[Any]:
+        """The activities by their names."""
+
+        @activity.defn(name="view_subscription")
+        async def view_subscription(_ref: SubscriptionRef) -> SubscriptionView:
+            return self.view()
+
+        @activity.defn(name="activate_subscription")
+        async def activate_subscription(ref: SubscriptionRef) -> SubscriptionView:
+            self.story.append(("activated", ref.now))
+            self.status = "active"
+            return self.view()
+
+        @activity.defn(name="expire_activation")
+        async def expire_activation(ref: SubscriptionRef) -> SubscriptionView:
+            self.story.append(("expired", ref.now))
+            self.status = "terminated"
+            return self.view()
+
+        @activity.defn(name="roll_period")
+        async def roll_period(command: RollPeriod) -> RolledPeriod:
+            assert command.sequence_number == self.index
+            self.story.append(("rolled", command.now))
+            end = boundary(self.anchor, MONTH, self.index)
+            self.index += 1
+            return self.closing(self.index - 1, end)
+
+        @activity.defn(name="terminate_subscription")
+        async def terminate_subscription(command: Terminate) -> RolledPeriod:
+            self.story.append((f"terminated: {command.reason}", command.now))
+            self.status = "terminated"
+            return self.closing(self.index, command.now)
+
+        @activity.defn(name="draft_invoice")
+        async def draft_invoice(ref: InvoiceRef) -> DraftedInvoice:
+            self.story.append((f"drafted {ref.invoice_id}", ref.now))
+            return DraftedInvoice(auto_approve=self.auto_approve, customer_id="cus_1")
+
+        @activity.defn(name="finalize_invoice")
+        async def finalize_invoice(ref: InvoiceRef) -> FinalizedInvoice:
+            self.story.append((f"issued {ref.invoice_id}", ref.now))
+            return FinalizedInvoice(status="ISSUED", invoice_number="INV-1", grand_total="1")
+
+        @activity.defn(name="open_collection")
+        async def open_collection(ref: CollectionRef) -> Collection:
+            self.story.append((f"collecting {ref.collection_id}", ref.now))
+            is_open = ref.collection_id == "inv_0"
+            return _collection(is_open=is_open, expires_at=self.session_expires_at)
+
+        return [
+            view_subscription,
+            activate_subscription,
+            expire_activation,
+            roll_period,
+            terminate_subscription,
+            draft_invoice,
+            finalize_invoice,
+            open_collection,
+        ]
+
+    def when(self, what: str) -> list[datetime]:
+        """The instants of what happened, to the second."""
+        return [at.replace(microsecond=0) for name, at in self.story if name == what]
+
+
+def _collection(*, is_open: bool, expires_at: datetime | None) -> Collection:
+    return Collection(
+        is_open=is_open,
+        status="ISSUED" if is_open else "PAID",
+        customer_id="cus_1",
+        subscription_id="sub_1",
+        activates_subscription=is_open,
+        auto_charge=False,
+        has_method=False,
+        expires_at=expires_at if is_open else None,
+        attempts=0,
+        failed_automatic=0,
+        first_failed_at=None,
+        pending_attempt_id=None,
+        pending_number=None,
+    )
+
+
+async def _start(simulation: Simulation) -> Any:
+    return await simulation.client.start_workflow(
+        SubscriptionWorkflow.run,
+        SubscriptionState(subscription_id="sub_1", merchant_id="org_1"),
+        id="subscription/sub_1",
+        task_queue=BILLING_QUEUE,
+    )
+
+
+async def test_every_period_closes_after_its_grace(
+    simulation: Simulation, working: Working
+) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    billing = FakeBilling(anchor=now)
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(boundary(now, MONTH, 3) + GRACE + timedelta(hours=1) - now)
+        assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
+    ends = [boundary(now, MONTH, index) for index in (1, 2, 3)]
+    assert billing.when("rolled") == ends
+    for index, end in enumerate(ends, start=1):
+        assert billing.when(f"issued inv_{index}") == [end + GRACE]
+        assert billing.when(f"collecting inv_{index}") == [end + GRACE]
+
+
+async def test_an_unpaid_first_invoice_expires(simulation: Simulation, working: Working) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    expiry = now + timedelta(hours=4)
+    billing = FakeBilling(anchor=now, status="pending_payment", session_expires_at=expiry)
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(hours=5))
+        assert await asyncio.wait_for(handle.result(), 30) == "terminated"
+    assert billing.when("expired") == [expiry]
+    assert billing.when("rolled") == []
+
+
+async def test_the_first_payment_activates(simulation: Simulation, working: Working) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    billing = FakeBilling(
+        anchor=now, status="pending_payment", session_expires_at=now + timedelta(hours=4)
+    )
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(hours=1))
+        await handle.signal(SubscriptionWorkflow.payment_settled)
+        await simulation.sleep(boundary(now, MONTH, 1) - now)
+        assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
+    assert len(billing.when("activated")) == 1
+    assert billing.when("rolled") == [boundary(now, MONTH, 1)]
+    assert billing.when("expired") == []
+
+
+async def test_termination_closes_the_running_period(
+    simulation: Simulation, working: Working
+) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    billing = FakeBilling(anchor=now)
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=10))
+        request = TerminateNow(reason="moving on", terminated_by="org_1")
+        await handle.execute_update(SubscriptionWorkflow.terminate, request)
+        assert billing.status == "terminated"
+        await simulation.sleep(GRACE + timedelta(hours=1))
+        assert await asyncio.wait_for(handle.result(), 30) == "terminated"
+    ended_at = billing.when("terminated: moving on")
+    assert billing.when("issued inv_1") == [ended_at[0] + GRACE]
+    assert billing.when("rolled") == []
+
+
+async def test_it_ends_by_itself_at_ending_at(simulation: Simulation, working: Working) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    ending_at = now + timedelta(days=12)
+    billing = FakeBilling(anchor=now, ending_at=ending_at)
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=40))
+        assert await asyncio.wait_for(handle.result(), 30) == "terminated"
+    assert billing.when("terminated: ended") == [ending_at]
+    assert billing.when("rolled") == []
+
+
+async def test_a_draft_waits_for_its_approval(simulation: Simulation, working: Working) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    billing = FakeBilling(anchor=now, auto_approve=False)
+    async with working(billing.activities()):
+        await _start(simulation)
+        await simulation.sleep(boundary(now, MONTH, 1) + GRACE + timedelta(days=3) - now)
+        assert len(billing.when("drafted inv_1")) == 1
+        assert billing.when("issued inv_1") == []
+        close = simulation.client.get_workflow_handle("invoice-close/sub_1/1")
+        await close.execute_update("approve")
+        assert len(billing.when("issued inv_1")) == 1
+
+
+async def test_on_a_test_clock_a_tick_is_answered_when_all_due_has_happened(
+    simulation: Simulation, working: Working
+) -> None:
+    """No timer runs: ticks bring the time, and two years of them continue the history as new."""
+    start = datetime(2026, 1, 31, 9, tzinfo=UTC)
+    billing = FakeBilling(anchor=start)
+    async with working(billing.activities()):
+        handle = await simulation.client.start_workflow(
+            SubscriptionWorkflow.run,
+            SubscriptionState(
+                subscription_id="sub_1",
+                merchant_id="org_1",
+                clock_id="tc_1",
+                clock_now=start,
+            ),
+            id="subscription/sub_1",
+            task_queue=BILLING_QUEUE,
+        )
+        first_run = (await handle.describe()).run_id
+        member = simulation.client.get_workflow_handle("subscription/sub_1")
+        for month in range(1, 28):
+            due = boundary(start, MONTH, month)
+            answer = await member.execute_update("tick", Tick(now=due), result_type=TickAnswer)
+            assert billing.story[-1] == ("rolled", due)
+            assert answer.next_due == boundary(start, MONTH, month + 1)
+        described = await member.describe()
+        assert described.run_id != first_run
+        assert described.history_length < 200
+    assert len(billing.when("rolled")) == 27
