@@ -25,8 +25,8 @@ from worker import WORKFLOWS, workflow_runner
 from workflows import attributes
 from workflows.options import BILLING_QUEUE, PAYMENTS_QUEUE
 
-# This server leaks a time lock now and then when an abandoned child starts: the clock then runs at
-# wall speed until the next sleep. A stalled sleep is asked for again, always up to the same instant.
+# This server leaks a time lock now and then when an abandoned child starts: its clock then runs
+# at wall speed until the next sleep. A stalled sleep is asked for again, up to the same instant.
 STALL_SECONDS = 1.5
 SLEEPS_MAX = 60
 
