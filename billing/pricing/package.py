@@ -1,4 +1,4 @@
-"""Package: units are sold in whole packages; not (yet) on the public wire."""
+"""Package: units are sold in whole packages, each at `unitPrice`."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -25,8 +25,8 @@ def rate(properties: Mapping[str, Any], quantity: Decimal) -> Rated:
 
 
 def _read(properties: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
-    check_keys(properties, {"packageSize", "packagePrice"})
+    check_keys(properties, {"packageSize", "unitPrice"})
     size = number(properties.get("packageSize"), "properties.packageSize")
     if not size:
         raise InvalidValue("Must be above zero", field="properties.packageSize")
-    return size, number(properties.get("packagePrice"), "properties.packagePrice")
+    return size, number(properties.get("unitPrice"), "properties.unitPrice")

@@ -83,7 +83,7 @@ def test_volume_prices_all_units_at_one_of_its_rates(
 def test_packages_cover_the_usage_and_no_package_is_empty(
     size: int, price: Decimal, usage: Decimal
 ) -> None:
-    properties = {"packageSize": str(size), "packagePrice": text(price)}
+    properties = {"packageSize": str(size), "unitPrice": text(price)}
     amount = pricing.rate("package", properties, usage).amount
     with exact():
         assert amount * size >= price * usage

@@ -19,7 +19,7 @@ GRADUATED = {
         {"upTo": None, "unitPrice": "3", "flatAmount": "7"},
     ]
 }
-PACKAGE = {"packageSize": "1000", "packagePrice": "2.50"}
+PACKAGE = {"packageSize": "1000", "unitPrice": "2.50"}
 DYNAMIC = {"minPrice": "0.10", "maxPrice": "0.50"}
 PERCENTAGE = {"percentage": "0.03", "minCharge": "1", "maxCharge": "50"}
 
@@ -169,8 +169,8 @@ def tiers(*bounds: Any) -> Mapping[str, Any]:
             {"tiers": [{"upTo": None, "unitPrice": "1", "flatAmount": "-1"}]},
             "properties.tiers[0].flatAmount",
         ),
-        ("package", {"packageSize": "0", "packagePrice": "1"}, "properties.packageSize"),
-        ("package", {"packageSize": "1", "packagePrice": "-1"}, "properties.packagePrice"),
+        ("package", {"packageSize": "0", "unitPrice": "1"}, "properties.packageSize"),
+        ("package", {"packageSize": "1", "unitPrice": "-1"}, "properties.unitPrice"),
         ("dynamic", {"minPrice": "2", "maxPrice": "1"}, "properties.maxPrice"),
         ("dynamic", {"minPrice": "-1", "maxPrice": "1"}, "properties.minPrice"),
         ("percentage", {**PERCENTAGE, "percentage": "10.1"}, "properties.percentage"),
