@@ -19,7 +19,24 @@ from api import errors
 from api.auth import KeyRing
 from api.commands import Commands, Unavailable
 from api.intake import Intake
-from api.resources import billable_metrics, customers, features, fees, plans, prices, products
+from api.pages import checkout
+from api.pages.rendering import mount_static
+from api.resources import (
+    billable_metrics,
+    customers,
+    events,
+    features,
+    fees,
+    meters,
+    payment_methods,
+    payment_sessions,
+    payments,
+    plans,
+    prices,
+    products,
+    subscriptions,
+    test_clocks,
+)
 from models.database import Database
 from settings import Settings
 
@@ -30,10 +47,17 @@ ROUTERS: tuple[APIRouter, ...] = (
     products.router,
     features.router,
     billable_metrics.router,
+    meters.router,
     fees.router,
     prices.router,
     plans.router,
     customers.router,
+    events.router,
+    subscriptions.router,
+    payments.router,
+    payment_sessions.router,
+    payment_methods.router,
+    test_clocks.router,
 )
 
 operations = APIRouter(tags=["Operations"])
@@ -127,6 +151,8 @@ def create_app(
     app.include_router(operations)
     for router in ROUTERS:
         app.include_router(router, responses=errors.RESPONSES)
+    app.include_router(checkout.router)
+    mount_static(app)
     errors.install(app)
     app.add_exception_handler(Unavailable, errors.server_away)
     app.add_middleware(Intake)
