@@ -18,6 +18,7 @@ from billing.entitlements import (
     HoldState,
     PricedQuantity,
     check_resolution,
+    is_usable,
     remaining,
     reservation_cost,
 )
@@ -158,23 +159,24 @@ class ReservationActivities:
         """Pays a use from the hold; the last use releases the rest."""
         async with self._database.transaction() as session:
             row = await _found(session, command.merchant_id, command.reservation_id)
-            if row.status != "reserved" or row.expires_at <= command.now:
+            transfer_id = derived_id("ltr", row.id, "use", command.use_id)
+            if await ledger.is_posted(session, command.merchant_id, transfer_id):
+                return
+            if not is_usable(_state(row), row.expires_at, command.now):
                 raise Conflict(f"The reservation is {row.status} or past its expiry")
-            booked = await ledger.post(
+            consumed = row.consumed_amount + command.price + command.tax
+            remaining(row.amount, consumed)
+            await ledger.post(
                 session,
                 ledger.Booking(
                     merchant_id=row.merchant_id,
-                    transfer_id=derived_id("ltr", row.id, "use", command.use_id),
+                    transfer_id=transfer_id,
                     booked_at=command.now,
                     transfer=bookkeeping.reservation_consumed(
                         _parties(row), row.id, price=command.price, tax=command.tax
                     ),
                 ),
             )
-            if not booked:
-                return
-            consumed = row.consumed_amount + command.price + command.tax
-            remaining(row.amount, consumed)
             uses = row.used_count + 1
             await reservations.change(
                 session, row.merchant_id, row.id, consumed_amount=consumed, used_count=uses
@@ -209,6 +211,17 @@ async def _found(session: AsyncSession, merchant_id: str, reservation_id: str) -
     if row is None:
         raise NotFound(f"No entitlement {reservation_id}")
     return row
+
+
+def _state(row: Reservation) -> HoldState:
+    """The row's state as the rules know it."""
+    states: dict[str, HoldState] = {
+        "reserved": "reserved",
+        "consumed": "consumed",
+        "released": "released",
+        "expired": "expired",
+    }
+    return states[row.status]
 
 
 def _view(row: Reservation) -> ReservationView:
@@ -331,7 +344,7 @@ async def _resolve(
     session: AsyncSession, row: Reservation, state: HoldState, now: datetime
 ) -> None:
     """Ends the hold once and gives back what was not consumed."""
-    check_resolution("reserved" if row.status == "reserved" else "released", state)
+    check_resolution(_state(row), state)
     left = remaining(row.amount, row.consumed_amount)
     await reservations.change(session, row.merchant_id, row.id, status=state, resolved_at=now)
     if left > 0:

@@ -85,6 +85,16 @@ async def post(session: AsyncSession, booking: Booking) -> bool:
     return True
 
 
+async def is_posted(session: AsyncSession, merchant_id: str, transfer_id: str) -> bool:
+    """Whether the transfer stands: what a retried command asks before it judges again."""
+    rows = await session.exec(
+        select(col(LedgerTransfer.id)).where(
+            col(LedgerTransfer.merchant_id) == merchant_id, col(LedgerTransfer.id) == transfer_id
+        )
+    )
+    return rows.first() is not None
+
+
 async def _lock_accounts(
     session: AsyncSession, merchant_id: str, transfer: Transfer
 ) -> Sequence[str]:

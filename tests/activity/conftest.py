@@ -1,0 +1,25 @@
+"""A database of its own for proofs that look at all merchants."""
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from models.base import new_id
+from models.database import Database
+from tests.conftest import migrate
+
+
+@pytest.fixture
+async def own_database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh, migrated database on the session's server."""
+    name = new_id("db")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        url = make_url(database_url).set(database=name).render_as_string(hide_password=False)
+        migrate(url)
+        database = Database(url)
+        yield database
+        await database.close()
+        connection.execute(f'DROP DATABASE "{name}"')

@@ -1,0 +1,121 @@
+"""Invoice transactions: drafted and issued once, numbered without gaps, booked to the cent."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import text
+
+from activities.invoices import InvoiceActivities, InvoiceRef
+from activities.organizations import CreatedMerchant
+from activities.subscriptions import RollPeriod, SubscriptionActivities
+from models.database import Database
+from models.invoices import Invoice
+from models.queries import invoices
+from tests.activity.rows import START, PlanShape, Shop, open_shop
+from tests.activity.usage import report
+
+FEBRUARY_END = datetime(2026, 2, 28, 9, tzinfo=UTC)
+ISSUED_AT = FEBRUARY_END + timedelta(hours=24)
+
+
+async def _closing(database: Database, shop: Shop) -> InvoiceRef:
+    """A subscription whose first period has ended."""
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    rolled = await activities.roll_period(
+        RollPeriod(
+            merchant_id=shop.merchant_id,
+            subscription_id=made.subscription_id,
+            sequence_number=0,
+            now=FEBRUARY_END,
+        )
+    )
+    assert rolled.closing is not None
+    return InvoiceRef(
+        merchant_id=shop.merchant_id, invoice_id=rolled.closing.invoice_id, now=ISSUED_AT
+    )
+
+
+async def _get(database: Database, ref: InvoiceRef) -> Invoice:
+    async with database.transaction() as session:
+        invoice = await invoices.get(session, ref.merchant_id, ref.invoice_id)
+        assert invoice is not None
+        return invoice
+
+
+async def _balances(database: Database, merchant_id: str) -> dict[str, Decimal]:
+    async with database.transaction() as session:
+        rows = await session.exec(
+            text(  # type: ignore[call-overload]
+                "SELECT a.kind, sum(e.amount) FROM ledger_entries e "
+                "JOIN ledger_accounts a ON a.id = e.account_id "
+                "WHERE e.merchant_id = :merchant_id GROUP BY a.kind"
+            ),
+            params={"merchant_id": merchant_id},
+        )
+        return dict(rows.all())
+
+
+async def test_usage_is_rated_taxed_and_booked(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """3 events of 1000, 500 and 250 tokens at 0.002: 3.50, tax 0.35, together 3.85."""
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    ref = await _closing(database, shop)
+    await report(database, shop, [1000, 500, 250], START + timedelta(days=1))
+    activities = InvoiceActivities(database)
+    for _ in range(2):
+        await activities.draft_invoice(ref)
+    for _ in range(2):
+        finalized = await activities.finalize_invoice(ref)
+    assert finalized.status == "ISSUED"
+    invoice = await _get(database, ref)
+    assert (invoice.subtotal, invoice.total_tax, invoice.grand_total) == (
+        Decimal("3.50"),
+        Decimal("0.35"),
+        Decimal("3.85"),
+    )
+    assert (invoice.issued_at, invoice.invoice_number) == (ISSUED_AT, "INV-2026-03-001")
+    assert await _balances(database, shop.merchant_id) == {
+        "customer_receivable": Decimal("3.85"),
+        "revenue": Decimal("-3.50"),
+        "tax_payable": Decimal("-0.35"),
+    }
+
+
+async def test_events_after_the_draft_do_not_change_it(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    ref = await _closing(database, shop)
+    await report(database, shop, [1000], START + timedelta(days=1))
+    activities = InvoiceActivities(database)
+    await activities.draft_invoice(ref)
+    await report(database, shop, [9000], START + timedelta(days=2))
+    await activities.draft_invoice(ref)
+    await activities.finalize_invoice(ref)
+    assert (await _get(database, ref)).subtotal == Decimal("2.00")
+
+
+async def test_nothing_to_bill_is_paid_without_a_booking(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    ref = await _closing(database, shop)
+    activities = InvoiceActivities(database)
+    await activities.draft_invoice(ref)
+    assert (await activities.finalize_invoice(ref)).status == "PAID"
+    assert await _balances(database, shop.merchant_id) == {}
+
+
+async def test_numbers_have_no_gaps_under_concurrency(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shops = [await open_shop(database, merchant.merchant_id, PlanShape(fee=None)) for _ in range(5)]
+    refs = [await _closing(database, shop) for shop in shops]
+    activities = InvoiceActivities(database)
+    await asyncio.gather(*(activities.draft_invoice(ref) for ref in refs))
+    finalized = await asyncio.gather(*(activities.finalize_invoice(ref) for ref in [*refs, *refs]))
+    numbers = {each.invoice_number for each in finalized}
+    assert numbers == {f"INV-2026-03-{number:03d}" for number in range(1, 6)}

@@ -1,0 +1,277 @@
+"""Subscription transactions on a real PostgreSQL: each once, however often it is called."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from activities.organizations import CreatedMerchant
+from activities.subscriptions import (
+    RollPeriod,
+    SubscriptionActivities,
+    SubscriptionRef,
+    Terminate,
+)
+from billing.errors import InvalidValue, NotFound
+from models.database import Database
+from models.invoices import Invoice
+from models.queries import invoices, subscriptions
+from tests.activity.rows import START, PlanShape, Shop, open_shop
+
+ALL = (
+    "ACTIVE",
+    "CLOSING",
+    "DRAFT",
+    "ISSUED",
+    "PAID",
+    "CANCELLED",
+    "PAYMENT_FAILED",
+)
+
+
+async def _invoices(database: Database, shop: Shop, subscription_id: str) -> list[Invoice]:
+    async with database.transaction() as session:
+        return await invoices.of_subscription(session, shop.merchant_id, subscription_id, *ALL)
+
+
+async def _status(database: Database, shop: Shop, subscription_id: str) -> str:
+    async with database.transaction() as session:
+        row = await subscriptions.get(session, shop.merchant_id, subscription_id)
+        assert row is not None
+        return row.status
+
+
+async def _mark_paid(database: Database, invoice: Invoice) -> None:
+    async with database.transaction() as session:
+        await invoices.change(
+            session,
+            invoice.merchant_id,
+            invoice.id,
+            status="PAID",
+            paid_amount=invoice.grand_total,
+        )
+
+
+def _ref(shop: Shop, subscription_id: str, now: datetime = START) -> SubscriptionRef:
+    return SubscriptionRef(merchant_id=shop.merchant_id, subscription_id=subscription_id, now=now)
+
+
+async def test_the_same_creation_in_parallel_makes_one(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id)
+    activities = SubscriptionActivities(database)
+    made = await asyncio.gather(
+        *(activities.create_subscription(shop.subscription()) for _ in range(6))
+    )
+    assert len({each.subscription_id for each in made}) == 1
+    assert [each.created for each in made].count(True) == 1
+    rows = await _invoices(database, shop, made[0].subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "ISSUED")]
+
+
+async def test_the_first_invoice_is_the_fee_and_its_tax(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """49.00 and 10 % of it: 4.90."""
+    shop = await open_shop(database, merchant.merchant_id)
+    made = await SubscriptionActivities(database).create_subscription(shop.subscription())
+    (first,) = await _invoices(database, shop, made.subscription_id)
+    assert (first.subtotal, first.total_tax, first.grand_total) == (
+        Decimal("49.00"),
+        Decimal("4.90"),
+        Decimal("53.90"),
+    )
+    assert (first.period_start, first.period_end) == (
+        START,
+        datetime(2026, 2, 28, 9, tzinfo=UTC),
+    )
+    assert await _status(database, shop, made.subscription_id) == "pending_payment"
+
+
+async def test_without_an_advance_charge_it_is_active_at_once(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    made = await SubscriptionActivities(database).create_subscription(shop.subscription())
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "ACTIVE")]
+    assert await _status(database, shop, made.subscription_id) == "active"
+
+
+async def test_a_free_first_invoice_is_paid_and_active(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee="0"))
+    made = await SubscriptionActivities(database).create_subscription(shop.subscription())
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "PAID"), (1, "ACTIVE")]
+    assert await _status(database, shop, made.subscription_id) == "active"
+
+
+async def test_a_plan_anchor_makes_a_prorated_stub(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """Anchor 16 January, start 31 January 09:00: 15 d 15 h of 31 days are left of the month.
+
+    31.00 x 15.625 / 31 = 15.625, half up 15.63; tax 10 % of 15.625 = 1.5625, half up 1.56.
+    """
+    anchor = datetime(2026, 1, 16, tzinfo=UTC)
+    shape = PlanShape(fee="31.00", anchor=anchor)
+    shop = await open_shop(database, merchant.merchant_id, shape)
+    made = await SubscriptionActivities(database).create_subscription(shop.subscription())
+    (first,) = await _invoices(database, shop, made.subscription_id)
+    assert (first.subtotal, first.total_tax) == (Decimal("15.63"), Decimal("1.56"))
+    assert first.period_end == datetime(2026, 2, 16, tzinfo=UTC)
+
+
+async def test_an_obligation_has_no_stub(database: Database, merchant: CreatedMerchant) -> None:
+    shape = PlanShape(anchor=datetime(2026, 1, 16, tzinfo=UTC), is_obligation=True)
+    shop = await open_shop(database, merchant.merchant_id, shape)
+    made = await SubscriptionActivities(database).create_subscription(shop.subscription())
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "ACTIVE")]
+
+
+async def test_a_future_start_is_billed_at_the_start(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id)
+    activities = SubscriptionActivities(database)
+    starts = START + timedelta(days=10)
+    made = await activities.create_subscription(shop.subscription(started_at=starts))
+    (first,) = await _invoices(database, shop, made.subscription_id)
+    assert (first.status, first.next_action_at) == ("ACTIVE", starts)
+    rolled = await activities.roll_period(
+        RollPeriod(
+            merchant_id=shop.merchant_id,
+            subscription_id=made.subscription_id,
+            sequence_number=0,
+            now=starts,
+        )
+    )
+    assert rolled.closing is not None
+    assert rolled.closing.grace_period_end == starts
+
+
+async def test_a_backdated_start_bills_only_what_falls_due_from_now(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """Started 20 days ago, `none`: this month's fee fell due before; its usage is still to come."""
+    shop = await open_shop(database, merchant.merchant_id)
+    started = START - timedelta(days=20)
+    made = await SubscriptionActivities(database).create_subscription(
+        shop.subscription(started_at=started)
+    )
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "ACTIVE")]
+    assert rows[0].ended_from == started
+    assert rows[0].ended_to == datetime(2026, 2, 11, 9, tzinfo=UTC)
+
+
+async def test_a_backdated_start_per_period_bills_all_since_then(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """Started 70 days ago: three fees (22 November, 22 December, 22 January) on one invoice."""
+    shop = await open_shop(database, merchant.merchant_id)
+    made = await SubscriptionActivities(database).create_subscription(
+        shop.subscription(
+            started_at=START - timedelta(days=70), elapsed_period_billing="per_period"
+        )
+    )
+    (first,) = await _invoices(database, shop, made.subscription_id)
+    assert (first.status, first.subtotal) == ("ISSUED", Decimal("147.00"))
+
+
+async def test_more_than_a_year_back_is_refused(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id)
+    with pytest.raises(InvalidValue):
+        await SubscriptionActivities(database).create_subscription(
+            shop.subscription(started_at=START - timedelta(days=380))
+        )
+
+
+async def test_a_strangers_plan_is_not_found(
+    database: Database, merchant: CreatedMerchant, stranger: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id)
+    other = await open_shop(database, stranger.merchant_id)
+    activities = SubscriptionActivities(database)
+    for foreign in (
+        {"plan_id": other.plan_id},
+        {"customer_id": other.customer_id},
+        {"test_clock_id": other.clock_id},
+    ):
+        with pytest.raises(NotFound):
+            await activities.create_subscription(shop.subscription(**foreign))
+
+
+async def test_a_boundary_rolls_once(database: Database, merchant: CreatedMerchant) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    roll = RollPeriod(
+        merchant_id=shop.merchant_id,
+        subscription_id=made.subscription_id,
+        sequence_number=0,
+        now=datetime(2026, 2, 28, 9, tzinfo=UTC),
+    )
+    answers = await asyncio.gather(*(activities.roll_period(roll) for _ in range(4)))
+    assert len({str(answer.closing) for answer in answers}) == 1
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "CLOSING"), (1, "ACTIVE")]
+    assert rows[1].ended_from == rows[0].ended_to
+    assert rows[1].ended_to == datetime(2026, 3, 31, 9, tzinfo=UTC)
+
+
+async def test_an_unpaid_first_invoice_is_cancelled_at_expiry(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id)
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    for _ in range(2):
+        view = await activities.expire_activation(_ref(shop, made.subscription_id))
+    assert view.status == "terminated"
+    (first,) = await _invoices(database, shop, made.subscription_id)
+    assert first.status == "CANCELLED"
+
+
+async def test_a_paid_first_invoice_activates_even_at_expiry(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """The news of the payment may be on its way when the time is over."""
+    shop = await open_shop(database, merchant.merchant_id)
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    (first,) = await _invoices(database, shop, made.subscription_id)
+    await _mark_paid(database, first)
+    for _ in range(2):
+        view = await activities.expire_activation(_ref(shop, made.subscription_id))
+    assert view.status == "active"
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "PAID"), (1, "ACTIVE")]
+
+
+async def test_termination_cuts_the_running_window_once(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    now = START + timedelta(days=3)
+    command = Terminate(
+        merchant_id=shop.merchant_id,
+        subscription_id=made.subscription_id,
+        now=now,
+        reason="moving on",
+    )
+    answers = [await activities.terminate_subscription(command) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0].closing is not None
+    assert answers[0].closing.grace_period_end == now + timedelta(hours=24)
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.status, row.ended_to, row.coming_to) for row in rows] == [("CLOSING", now, None)]

@@ -1,0 +1,30 @@
+"""Reported usage for activity tests: token events of a shop's customer."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from models.base import new_id
+from models.database import Database
+from models.queries import usage
+from tests.activity.rows import Shop
+
+
+async def report(database: Database, shop: Shop, amounts: Sequence[int], first: datetime) -> None:
+    """One event an amount, a minute apart."""
+    events = [
+        usage.EventRow(
+            merchant_id=shop.merchant_id,
+            source="test",
+            idempotency_key=new_id("key"),
+            type="tokens.used",
+            subject=shop.customer_id,
+            external_subject=None,
+            external_id=None,
+            timestamp=first + timedelta(minutes=number),
+            properties=json.dumps({"tokens": amount}),
+        )
+        for number, amount in enumerate(amounts)
+    ]
+    async with database.transaction() as session:
+        assert all(await usage.append(session, events))
