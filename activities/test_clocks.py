@@ -190,13 +190,17 @@ class TestClockActivities:
         handle = self._client.get_workflow_handle(workflow_id)
         while True:
             try:
-                return await handle.execute_update("tick", Tick(now=now), result_type=TickAnswer)
+                answer: TickAnswer = await handle.execute_update(
+                    "tick", Tick(now=now), result_type=TickAnswer
+                )
             except RPCError as error:
                 if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE):
                     raise
                 ended = await self._ended(command, workflow_id)
                 if ended is not None:
                     return ended if ended.finished else None
+            else:
+                return answer
             await asyncio.sleep(ABSENT_RETRY_SECONDS)
 
     async def _ended(self, command: RunSlice, workflow_id: str) -> TickAnswer | None:
