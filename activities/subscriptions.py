@@ -1,6 +1,6 @@
 """Subscription transactions: create, activate, roll a period over, terminate; no waiting here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -11,11 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities import issuing
+from activities.customers import DescribedCustomer, customer_of
 from billing.durations import parse_duration
 from billing.errors import Conflict, InvalidValue, NotAllowed, NotFound
 from billing.ids import derived_id
 from billing.periods import Period, aligned_anchor
 from models.base import new_id, wall_now
+from models.customers import Customer
 from models.database import Database
 from models.invoices import Invoice
 from models.plans import Plan
@@ -45,10 +47,12 @@ class CreateSubscription:
     """What a merchant promises a customer; instants aware, amounts in major units."""
 
     merchant_id: str
-    customer_id: str
     plan_id: str
     name: str
     started_at: datetime
+    customer_id: str | None = None
+    described_customer: DescribedCustomer | None = None
+    """Who subscribes where no customer is named."""
     auto_charge: bool = False
     tax_exempt: bool = False
     ending_at: datetime | None = None
@@ -158,9 +162,7 @@ class SubscriptionActivities:
         self, session: AsyncSession, command: CreateSubscription
     ) -> CreatedSubscription:
         merchant_id = command.merchant_id
-        customer = await subscriptions.lock_customer(session, merchant_id, command.customer_id)
-        if customer is None:
-            raise NotFound(f"No customer {command.customer_id}")
+        customer = await _customer(session, command)
         plan = await subscriptions.plan_of(session, merchant_id, command.plan_id)
         if plan is None:
             raise NotFound(f"No plan {command.plan_id}")
@@ -169,7 +171,7 @@ class SubscriptionActivities:
             return CreatedSubscription(existing.id, created=False)
         now = await _now_for(session, command)
         _check(command, plan, now)
-        subscription = _new_row(command, plan, now)
+        subscription = _new_row(replace(command, customer_id=customer.id), plan, now)
         session.add(subscription)
         await session.flush()
         await _begin_billing(session, Terms(subscription, plan, customer), now)
@@ -257,6 +259,19 @@ async def _found(session: AsyncSession, ref: SubscriptionRef) -> Subscription:
     return subscription
 
 
+async def _customer(session: AsyncSession, command: CreateSubscription) -> Customer:
+    """The customer who subscribes, locked until the subscription stands."""
+    customer_id = command.customer_id
+    if command.described_customer is not None:
+        customer_id = await customer_of(session, command.merchant_id, command.described_customer)
+    if customer_id is None:
+        raise InvalidValue("Name a customer, or describe one", field="customerId")
+    customer = await subscriptions.lock_customer(session, command.merchant_id, customer_id)
+    if customer is None:
+        raise NotFound(f"No customer {customer_id}")
+    return customer
+
+
 async def _now_for(session: AsyncSession, command: CreateSubscription) -> datetime:
     """The time in which the subscription lives: its clock's, or the wall's."""
     if command.test_clock_id is None:
@@ -264,7 +279,8 @@ async def _now_for(session: AsyncSession, command: CreateSubscription) -> dateti
     merchant = await organizations.get(session, command.merchant_id)
     if merchant is None or merchant.live:
         raise InvalidValue("Test clocks exist only in the sandbox", field="testClockId")
-    clock = await clocks.get(session, command.merchant_id, command.test_clock_id)
+    # Locked: the clock is neither moved nor deleted before the subscription stands on it.
+    clock = await clocks.get(session, command.merchant_id, command.test_clock_id, lock=True)
     if clock is None or clock.deleted_at is not None:
         raise NotFound(f"No test clock {command.test_clock_id}")
     return clock.current_time

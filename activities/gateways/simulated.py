@@ -20,6 +20,7 @@ from activities.gateways.port import (
     RefundRequest,
     SavedCard,
 )
+from billing.money import amount_text
 
 _TIMEOUT_SECONDS = 5
 
@@ -62,7 +63,7 @@ class SimulatedGateway:
     async def charge(self, request: ChargeRequest) -> ChargeOutcome:
         """Charges a card; a decline is an outcome."""
         body = {
-            "amount": format(request.amount, "f"),
+            "amount": amount_text(request.amount, request.currency),
             "currency": request.currency,
             "paymentMethodId": request.payment_method_id,
             "invoiceId": request.invoice_id,

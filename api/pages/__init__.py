@@ -1,1 +1,1 @@
-"""Server-rendered pages for people: checkout and saved cards; not part of the contract."""
+"""Pages for people: server-rendered, without scripts; machines use the resources."""

@@ -13,6 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import wall_now
 from models.invoices import Invoice, InvoiceCounter, InvoiceLine
+from models.subscriptions import Subscription
 
 
 async def get(
@@ -163,11 +164,14 @@ async def line_counts(
 async def unpaid_automatic(session: AsyncSession, merchant_id: str, customer_id: str) -> list[str]:
     """The customer's issued, unpaid invoices that are collected from a saved card."""
     rows = await session.exec(
-        text(
-            "SELECT i.id FROM invoices i JOIN subscriptions s ON s.id = i.subscription_id "
-            "WHERE i.merchant_id = :merchant_id AND i.customer_id = :customer_id "
-            "AND i.status = 'ISSUED' AND s.auto_charge ORDER BY i.id"
-        ),
-        {"merchant_id": merchant_id, "customer_id": customer_id},
+        select(col(Invoice.id))
+        .join(Subscription, col(Subscription.id) == col(Invoice.subscription_id))
+        .where(
+            col(Invoice.merchant_id) == merchant_id,
+            col(Invoice.customer_id) == customer_id,
+            col(Invoice.status) == "ISSUED",
+            col(Subscription.auto_charge),
+        )
+        .order_by(col(Invoice.id))
     )
-    return [row[0] for row in rows]
+    return list(rows.scalars())

@@ -1,11 +1,15 @@
 """The statements of payments, sessions, attempts and saved cards."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
+import sqlmodel
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import wall_now
 from models.customers import PaymentMethod
@@ -79,7 +83,7 @@ async def get_session(
 
 
 async def sessions_of(
-    session: AsyncSession, merchant_id: str, collection_ids: list[str]
+    session: AsyncSession, merchant_id: str, collection_ids: Collection[str]
 ) -> dict[str, PaymentSession]:
     """The newest session of each of these invoices or payments."""
     rows = await session.exec(
@@ -200,35 +204,41 @@ async def add_method(session: AsyncSession, method: PaymentMethod) -> None:
     await session.exec(insert(PaymentMethod).values(**method.model_dump()).on_conflict_do_nothing())
 
 
-def listing(merchant_id: str, *, status: str | None = None, customer_id: str | None = None) -> Any:
-    """The statement of the list of payments, for `paginate`."""
-    statement = select(Payment).where(col(Payment.merchant_id) == merchant_id)
+def newest_first(
+    merchant_id: str, *, status: str | None = None, customer_id: str | None = None
+) -> SelectOfScalar[Payment]:
+    """A merchant's one-off payments."""
+    statement = sqlmodel.select(Payment).where(Payment.merchant_id == merchant_id)
     if status is not None:
-        statement = statement.where(col(Payment.status) == status)
+        statement = statement.where(Payment.status == status)
     if customer_id is not None:
-        statement = statement.where(col(Payment.customer_id) == customer_id)
-    return statement
+        statement = statement.where(Payment.customer_id == customer_id)
+    return statement.order_by(col(Payment.created_at).desc(), col(Payment.id).desc())
 
 
-def session_listing(
-    merchant_id: str,
-    *,
-    status: str | None = None,
-    customer_id: str | None = None,
-    subscription_id: str | None = None,
-    entity_type: str | None = None,
-) -> Any:
-    """The statement of the list of sessions, for `paginate`; card set-ups are not listed."""
-    statement = select(PaymentSession).where(
-        col(PaymentSession.merchant_id) == merchant_id,
-        col(PaymentSession.entity_type) != "setup",
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """What a list of payment sessions may be narrowed by."""
+
+    status: str | None = None
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    entity_type: str | None = None
+
+
+def sessions_newest_first(
+    merchant_id: str, narrowed: SessionFilter
+) -> SelectOfScalar[PaymentSession]:
+    """A merchant's sessions; those that only save a card are not listed."""
+    statement = sqlmodel.select(PaymentSession).where(
+        PaymentSession.merchant_id == merchant_id, PaymentSession.entity_type != "setup"
     )
     for column, value in (
-        (PaymentSession.status, status),
-        (PaymentSession.customer_id, customer_id),
-        (PaymentSession.subscription_id, subscription_id),
-        (PaymentSession.entity_type, entity_type),
+        (PaymentSession.status, narrowed.status),
+        (PaymentSession.customer_id, narrowed.customer_id),
+        (PaymentSession.subscription_id, narrowed.subscription_id),
+        (PaymentSession.entity_type, narrowed.entity_type),
     ):
         if value is not None:
             statement = statement.where(col(column) == value)
-    return statement
+    return statement.order_by(col(PaymentSession.created_at).desc(), col(PaymentSession.id).desc())

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import sqlmodel
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import wall_now
 from models.subscriptions import Subscription
@@ -23,6 +25,15 @@ async def get(
     if lock:
         statement = statement.with_for_update()
     return (await session.exec(statement)).scalars().first()
+
+
+def newest_first(merchant_id: str) -> SelectOfScalar[TestClock]:
+    """A merchant's clocks that are not deleted."""
+    return (
+        sqlmodel.select(TestClock)
+        .where(TestClock.merchant_id == merchant_id, col(TestClock.deleted_at).is_(None))
+        .order_by(col(TestClock.created_at).desc(), col(TestClock.id).desc())
+    )
 
 
 async def now_of(

@@ -1,0 +1,481 @@
+"""Subscriptions on the wire: created here at once, ended through their workflow."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field, StringConstraints
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.customers import DescribedCustomer
+from activities.subscriptions import CreateSubscription
+from api.commands import TerminateSubscription, Unavailable
+from api.deps import Caller, Commands, PublicUrl, Session, Transactions
+from api.links import checkout_url
+from api.pagination import Listing, Paging, listing, paginate
+from api.schema import (
+    Absent,
+    Amount,
+    Body,
+    ConsumerId,
+    CustomerId,
+    Description,
+    Email,
+    Instant,
+    Label,
+    MerchantId,
+    MetadataKey,
+    Name,
+    PlanId,
+    Rate,
+    SubscriptionId,
+    TestClockId,
+    WebAddress,
+    Wire,
+    found,
+)
+from billing.errors import Conflict, InvalidValue
+from billing.money import amount_text, exact, text
+from billing.taxes import tax_rate
+from models import subscriptions as tables
+from models.customers import Consumer as ConsumerRow
+from models.organizations import Merchant as MerchantRow
+from models.payments import PaymentSession
+from models.queries import organizations, payments, subscriptions
+from models.queries.subscriptions import Bought, FirstInvoice, SubscriptionFilter
+
+router = APIRouter(prefix="/v0/subscriptions", tags=["Subscriptions"])
+
+SESSION_MINUTES_MAX = 366 * 24 * 60
+METADATA_KEYS_MAX = 100
+
+Status = Literal["pending_payment", "active", "terminated"]
+ChangeReason = Literal["commercial", "correction", "migration", "unspecified"]
+Scalars = Annotated[
+    dict[MetadataKey, Description | bool | int | float], Field(max_length=METADATA_KEYS_MAX)
+]
+Percent = Annotated[Rate, Field(ge=0, le=100)]
+
+
+class AddressInput(Body):
+    """A postal address; tax needs the country, the zip code and, in the US and Canada, a state."""
+
+    country: Annotated[str, StringConstraints(pattern="^[a-zA-Z]{2}$")]
+    zip_code: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    line1: Label | None = None
+    line2: Label | None = None
+    city: Label | None = None
+    state: Label | None = None
+
+
+class CustomerInput(Body):
+    """Who subscribes, where no customer is named; the one with the same email is reused."""
+
+    name: Name
+    email: Email
+    address: AddressInput
+    phone: Annotated[str, StringConstraints(max_length=64)] | None = None
+    tax_rates: Annotated[dict[MetadataKey, Percent], Field(max_length=100)] = Field(
+        default_factory=dict
+    )
+
+    def described(self) -> DescribedCustomer:
+        """The same for the transaction that creates the subscription."""
+        return DescribedCustomer(
+            name=self.name,
+            email=self.email,
+            address=self.address.model_dump(by_alias=True, exclude_none=True),
+            phone=self.phone,
+            tax_rates={key: text(rate) for key, rate in self.tax_rates.items()},
+        )
+
+
+class RedirectUrls(Body):
+    """Where the checkout sends the customer afterwards."""
+
+    on_success: WebAddress | None = None
+    on_failure: WebAddress | None = None
+
+
+class NewSubscription(Body):
+    """A subscription to create, for a named or for a described customer."""
+
+    name: Name
+    plan_id: PlanId
+    started_at: Instant
+    customer_id: CustomerId | None = None
+    customer: CustomerInput | None = None
+    auto_charge: bool = False
+    tax_exempt: bool = False
+    ending_at: Instant | None = None
+    prefund_amount: Amount | None = None
+    """Read and not used: the contract has dropped it."""
+    minimum_account_balance: Annotated[Amount, Field(ge=0)] | None = None
+    redirect_urls: RedirectUrls | None = None
+    elapsed_period_billing: Literal["none", "per_period"] = "none"
+    test_clock_id: TestClockId | None = None
+    renewal_reminder_enabled: bool | None = None
+    renewal_reminder_days: Annotated[int, Field(ge=1, le=30)] | None = None
+    payment_term_days: Annotated[int, Field(ge=0, le=365)] = 0
+    session_expiry_minutes: Annotated[float, Field(ge=1, le=SESSION_MINUTES_MAX)] | None = None
+    version_policy: Literal["floating", "pinned"] = "floating"
+    metadata: Scalars = Field(default_factory=dict)
+    change_reason: ChangeReason | None = None
+    change_description: Description | None = None
+    change_metadata: Scalars = Field(default_factory=dict)
+
+    def command(self, merchant_id: str) -> CreateSubscription:
+        """The same for the transaction."""
+        redirects = self.redirect_urls
+        return CreateSubscription(
+            merchant_id=merchant_id,
+            customer_id=self.customer_id,
+            described_customer=None if self.customer is None else self.customer.described(),
+            redirect_urls=None if redirects is None else redirects.model_dump(by_alias=True),
+            custom=self.metadata,
+            **{name: getattr(self, name) for name in _SHARED},
+        )
+
+
+_SHARED = (
+    "plan_id",
+    "name",
+    "started_at",
+    "auto_charge",
+    "tax_exempt",
+    "ending_at",
+    "elapsed_period_billing",
+    "test_clock_id",
+    "payment_term_days",
+    "session_expiry_minutes",
+    "minimum_account_balance",
+    "version_policy",
+    "renewal_reminder_enabled",
+    "renewal_reminder_days",
+)
+
+
+class Termination(Body):
+    """Why a subscription ends."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    change_reason: ChangeReason | None = None
+
+
+class Breakdown(Wire):
+    """Of what a first payment consists."""
+
+    upfront_charges: str
+    wallet_charge: str
+
+
+class Payment(Wire):
+    """The first payment: what it needs while it is pending, what it was afterwards."""
+
+    status: Literal["pending", "paid"]
+    amount: str
+    invoice_id: str
+    breakdown: Absent[Breakdown] = None
+    checkout_url: Absent[str] = None
+    payment_session_id: Absent[str] = None
+
+
+class Merchant(Wire):
+    """Who sells."""
+
+    id: str
+    name: str
+    email: str
+
+
+class Consumer(Wire):
+    """Who buys."""
+
+    id: str
+    name: str
+    email: str
+
+
+class SubscriptionCustomer(Wire):
+    """Both sides of a subscription."""
+
+    id: str
+    merchant_id: str
+    merchant: Merchant
+    consumer: Consumer
+
+
+class Subscription(Wire):
+    """A customer's subscription of a plan."""
+
+    object: Literal["subscription"] = "subscription"
+    id: str
+    merchant_id: str
+    customer_id: str
+    plan_id: str
+    plan_version_id: str
+    """As of creation."""
+    version_number: int
+    version_policy: str
+    name: str
+    status: str
+    auto_charge: bool
+    tax_exempt: bool
+    estimated_tax_rate: Rate
+    started_at: Instant
+    billing_starts_at: Instant | None
+    billing_anchor: Instant
+    billing_cadence: str
+    elapsed_period_billing: str | None
+    payment_term_days: int
+    payment: Absent[Payment] = None
+    ending_at: Absent[Instant] = None
+    minimum_account_balance: Absent[str] = None
+    terminated_at: Absent[Instant] = None
+    terminated_by: Absent[str] = None
+    termination_reason: Absent[str] = None
+    termination_change_reason: Absent[str] = None
+    test_clock_id: Absent[str] = None
+    renewal_reminder_enabled: bool | None
+    renewal_reminder_days: int | None
+    metadata: dict[str, Any]
+    customer: Absent[SubscriptionCustomer] = None
+    created_at: Instant
+    updated_at: Instant
+
+    @classmethod
+    def of(cls, row: tables.Subscription, behind: "_Behind") -> Self:
+        """The answer for a row and what it hangs on."""
+        bought, first = behind.bought[row.id], behind.firsts[row.id]
+        minimum = row.minimum_account_balance
+        is_legacy = bought.plan.billing_version == 0
+        return cls.from_row(
+            row,
+            plan_version_id=first.invoice.plan_version_id,
+            version_number=first.version_number,
+            estimated_tax_rate=_percent(row, bought),
+            payment=_payment(row, first, behind),
+            minimum_account_balance=text(minimum) if minimum is not None and is_legacy else None,
+            metadata=row.custom,
+            customer=_customer(row, bought.consumer, behind.merchant),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """What a page of subscriptions hangs on; a merchant only where both sides are shown."""
+
+    bought: Mapping[str, Bought]
+    firsts: Mapping[str, FirstInvoice]
+    sessions: Mapping[str, PaymentSession]
+    public_url: str
+    merchant: MerchantRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Makes answers in three statements a page, whatever its length."""
+
+    session: AsyncSession
+    public_url: str
+    with_customer: bool = False
+
+    async def answers(
+        self, merchant_id: str, rows: Sequence[tables.Subscription]
+    ) -> list[Subscription]:
+        """The answers for these rows."""
+        ids = [row.id for row in rows]
+        firsts = await subscriptions.first_invoices(self.session, merchant_id, ids)
+        unpaid = [first.invoice.id for first in firsts.values()]
+        merchant = None
+        if self.with_customer:
+            merchant = await organizations.get(self.session, merchant_id)
+        behind = _Behind(
+            bought=await subscriptions.bought_by(self.session, merchant_id, ids),
+            firsts=firsts,
+            sessions=await payments.sessions_of(self.session, merchant_id, unpaid),
+            public_url=self.public_url,
+            merchant=merchant,
+        )
+        return [Subscription.of(row, behind) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Reads one subscription in a transaction of its own: none is open while a change is made."""
+
+    transactions: Transactions
+    public_url: PublicUrl
+
+    async def one(self, merchant_id: str, subscription_id: str) -> Subscription:
+        """The subscription as it now stands."""
+        async with self.transactions.transaction() as session:
+            row = found(
+                await subscriptions.get(session, merchant_id, subscription_id), "subscription"
+            )
+            return (await _Reader(session, self.public_url).answers(merchant_id, [row]))[0]
+
+    async def status(self, merchant_id: str, subscription_id: str) -> str:
+        """Only its state."""
+        async with self.transactions.transaction() as session:
+            row = await subscriptions.get(session, merchant_id, subscription_id)
+            return found(row, "subscription").status
+
+
+View = Annotated[_View, Depends(_View)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Whose subscriptions are listed, and whether both sides are shown with them."""
+
+    merchant_id: str
+    is_named: bool
+    with_customer: bool
+
+
+async def list_scope(
+    caller: Caller,
+    merchant_id: Annotated[MerchantId | None, Query(alias="merchantId")] = None,
+    include: Literal["customer"] | None = None,
+) -> _Scope:
+    """The merchant of a list, and what is included in it."""
+    return _Scope(
+        merchant_id=caller.own(merchant_id),
+        is_named=merchant_id is not None,
+        with_customer=include is not None,
+    )
+
+
+Scope = Annotated[_Scope, Depends(list_scope)]
+
+
+@router.post("", operation_id="createSubscription", status_code=201)
+async def create_subscription(
+    body: NewSubscription,
+    caller: Caller,
+    commands: Commands,
+    view: View,
+    response: Response,
+) -> Subscription:
+    """Create a subscription; the same customer and plan again answer the first one, with 200."""
+    if (body.customer_id is None) == (body.customer is None):
+        raise InvalidValue("Name a customer or describe one, not both", field="customerId")
+    created = await commands.create_subscription(body.command(caller.merchant_id))
+    if not created.created:
+        response.status_code = 200
+    return await view.one(caller.merchant_id, created.subscription_id)
+
+
+async def subscription_filter(
+    customer_id: Annotated[CustomerId | None, Query(alias="customerId")] = None,
+    consumer_id: Annotated[ConsumerId | None, Query(alias="consumerId")] = None,
+    status: Annotated[list[Status] | None, Query(max_length=3)] = None,
+    started_before: Annotated[Instant | None, Query(alias="startedBefore")] = None,
+) -> SubscriptionFilter:
+    """What a list of subscriptions may be narrowed by."""
+    return SubscriptionFilter(
+        customer_id=customer_id,
+        consumer_id=consumer_id,
+        statuses=status or (),
+        started_before=started_before,
+    )
+
+
+@router.get("", operation_id="listSubscriptions")
+async def list_subscriptions(
+    scope: Scope,
+    paging: Paging,
+    session: Session,
+    narrowed: Annotated[SubscriptionFilter, Depends(subscription_filter)],
+    public_url: PublicUrl,
+) -> Listing[Subscription]:
+    """List subscriptions, newest first."""
+    if narrowed.customer_id is not None and (scope.is_named or narrowed.consumer_id is not None):
+        raise InvalidValue("Excludes merchantId and consumerId", field="customerId")
+    statement = subscriptions.newest_first(scope.merchant_id, narrowed)
+    page = await paginate(session, statement, paging)
+    reader = _Reader(session, public_url, with_customer=scope.with_customer)
+    return listing(await reader.answers(scope.merchant_id, page.rows), page.total, paging)
+
+
+@router.get("/{id}", operation_id="getSubscription")
+async def get_subscription(id: SubscriptionId, caller: Caller, view: View) -> Subscription:
+    """Get a subscription; while its first payment is pending, with the address to pay at."""
+    return await view.one(caller.merchant_id, id)
+
+
+@router.post("/{id}/termination", operation_id="terminateSubscription")
+async def terminate_subscription(
+    id: SubscriptionId, body: Termination, caller: Caller, commands: Commands, view: View
+) -> Subscription:
+    """End a subscription now; what ran until now is billed."""
+    if await view.status(caller.merchant_id, id) == "terminated":
+        raise Conflict("The subscription is terminated already")
+    try:
+        await commands.terminate_subscription(
+            TerminateSubscription(id, body.reason, body.change_reason, caller.merchant_id)
+        )
+    except Unavailable:
+        # A subscription that ended in the meantime has no workflow left that could answer.
+        if await view.status(caller.merchant_id, id) != "terminated":
+            raise
+    return await view.one(caller.merchant_id, id)
+
+
+def _percent(row: tables.Subscription, bought: Bought) -> Decimal:
+    rates = {key: Decimal(str(rate)) for key, rate in bought.customer.tax_rates.items()}
+    fraction = tax_rate(
+        tax_exempt=row.tax_exempt,
+        metric_id=None,
+        plan_id=row.plan_id,
+        customer_rates=rates,
+        plan_default=bought.plan.default_tax_rate,
+    )
+    with exact():
+        return fraction.scaleb(2)
+
+
+def _payment(row: tables.Subscription, first: FirstInvoice, behind: _Behind) -> Payment | None:
+    """The first payment, where something was due in advance."""
+    invoice = first.invoice
+    # An invoice that only a boundary closes has the end of a window; the one of the start has none.
+    is_initial = invoice.ended_to is None and invoice.coming_to is None
+    if is_initial and invoice.status == "PAID":
+        amount = invoice.grand_total
+        shown = amount_text(amount, row.currency) if amount else "0"
+        return Payment(status="paid", amount=shown, invoice_id=invoice.id)
+    session = behind.sessions.get(invoice.id)
+    if row.status != "pending_payment" or session is None:
+        return None
+    return Payment(
+        status="pending",
+        amount=amount_text(invoice.grand_total, row.currency),
+        invoice_id=invoice.id,
+        breakdown=Breakdown(
+            upfront_charges=amount_text(_upfront(first), row.currency),
+            wallet_charge=amount_text(invoice.wallet_charge, row.currency),
+        ),
+        checkout_url=checkout_url(behind.public_url, session.token),
+        payment_session_id=session.id,
+    )
+
+
+def _upfront(first: FirstInvoice) -> Decimal:
+    with exact():
+        return first.invoice.grand_total - first.invoice.wallet_charge
+
+
+def _customer(
+    row: tables.Subscription, consumer: ConsumerRow, merchant: MerchantRow | None
+) -> SubscriptionCustomer | None:
+    if merchant is None:
+        return None
+    return SubscriptionCustomer(
+        id=row.customer_id,
+        merchant_id=row.merchant_id,
+        merchant=Merchant(id=merchant.id, name=merchant.name, email=merchant.email),
+        consumer=Consumer(id=consumer.id, name=consumer.name, email=consumer.email),
+    )

@@ -1,0 +1,180 @@
+"""Test clocks on the wire: a merchant's simulated time; what moves with it is the workflows'."""
+
+from datetime import datetime
+from typing import Self
+
+import structlog
+from fastapi import APIRouter
+
+from api.commands import Unavailable
+from api.deps import Caller, Commands, Now, OwnMerchant, Session, Transactions
+from api.pagination import Listing, Paging, listing, paginate
+from api.schema import (
+    Body,
+    Description,
+    DurationText,
+    Instant,
+    Label,
+    MerchantId,
+    TestClockId,
+    Wire,
+    found,
+)
+from billing.durations import parse_duration
+from billing.errors import Conflict, InvalidValue, NotAllowed
+from models import test_clocks as tables
+from models.base import new_id
+from models.queries import test_clocks
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(prefix="/v0/testClocks", tags=["Test Clocks"])
+
+ADVANCE_MAX = "P1Y"
+
+
+class NewTestClock(Body):
+    """A clock to create; it stands at any instant, by default at the present one."""
+
+    merchant_id: MerchantId | None = None
+    name: Label | None = None
+    description: Description | None = None
+    current_time: Instant | None = None
+
+
+class TestClockAdvance(Body):
+    """Where the clock goes: an instant, or so much further."""
+
+    current_time: Instant | None = None
+    advance_by: DurationText | None = None
+
+
+class TestClock(Wire):
+    """A simulated time."""
+
+    id: str
+    merchant_id: str
+    name: str | None
+    description: str | None
+    current_time: Instant
+    created_at: Instant
+    updated_at: Instant
+    deleted_at: Instant | None
+
+    @classmethod
+    def of(cls, row: tables.TestClock) -> Self:
+        """The answer for a row."""
+        return cls.from_row(row)
+
+
+class TestClockInUse(Conflict):
+    """Subscriptions live on the clock."""
+
+    code = "TEST_CLOCK_IN_USE"
+
+
+@router.post("", operation_id="createTestClock", status_code=201)
+async def create_test_clock(
+    body: NewTestClock, caller: Caller, now: Now, session: Session
+) -> TestClock:
+    """Create a test clock; sandbox only."""
+    merchant_id = caller.own(body.merchant_id)
+    if caller.live:
+        raise NotAllowed("Test clocks exist only in the sandbox")
+    start = body.current_time or now
+    row = tables.TestClock(
+        id=new_id("tc"),
+        merchant_id=merchant_id,
+        name=body.name,
+        description=body.description,
+        current_time=start,
+        target_time=start,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    return TestClock.of(row)
+
+
+@router.get("", operation_id="listTestClocks")
+async def list_test_clocks(
+    merchant_id: OwnMerchant, paging: Paging, session: Session
+) -> Listing[TestClock]:
+    """List test clocks that are not deleted, newest first."""
+    page = await paginate(session, test_clocks.newest_first(merchant_id), paging)
+    return listing(map(TestClock.of, page.rows), page.total, paging)
+
+
+@router.get("/{id}", operation_id="getTestClock")
+async def get_test_clock(id: TestClockId, caller: Caller, session: Session) -> TestClock:
+    """Get a test clock, deleted or not."""
+    row = await test_clocks.get(session, caller.merchant_id, id)
+    return TestClock.of(found(row, "test clock"))
+
+
+@router.patch("/{id}", operation_id="advanceTestClock")
+async def advance_test_clock(
+    id: TestClockId,
+    body: TestClockAdvance,
+    caller: Caller,
+    commands: Commands,
+    transactions: Transactions,
+) -> TestClock:
+    """Move a test clock forward; answered when everything due by then has happened."""
+    clock = await _read(transactions, caller.merchant_id, id)
+    found(clock if clock.deleted_at is None else None, "test clock")
+    target = _target(body, clock)
+    if target > clock.current_time:
+        await commands.advance_test_clock(caller.merchant_id, id, clock.current_time, target)
+    return TestClock.of(await _read(transactions, caller.merchant_id, id))
+
+
+@router.delete("/{id}", operation_id="deleteTestClock")
+async def delete_test_clock(
+    id: TestClockId,
+    caller: Caller,
+    now: Now,
+    commands: Commands,
+    transactions: Transactions,
+) -> TestClock:
+    """Delete a test clock on which no subscription lives."""
+    async with transactions.transaction() as session:
+        row = found(await test_clocks.get(session, caller.merchant_id, id, lock=True), "test clock")
+        living = await test_clocks.living_subscriptions(session, caller.merchant_id, id)
+        if living:
+            message = "Subscriptions on the clock must be terminated first"
+            raise TestClockInUse(message, details={"subscriptionCount": living})
+        row.deleted_at = row.deleted_at or now
+    try:
+        await commands.delete_test_clock(id)
+    except Unavailable:
+        # The clock is deleted: what is left of it in Temporal waits and does nothing.
+        log.warning("deleted_clock_not_told", testClockId=id)
+    return TestClock.of(row)
+
+
+async def _read(transactions: Transactions, merchant_id: str, clock_id: str) -> tables.TestClock:
+    """The clock as it stands now; no transaction is left open."""
+    async with transactions.transaction() as session:
+        return found(await test_clocks.get(session, merchant_id, clock_id), "test clock")
+
+
+def _target(body: TestClockAdvance, clock: tables.TestClock) -> datetime:
+    """Where the clock is to go: forward, and at most a year."""
+    if (body.current_time is None) == (body.advance_by is None):
+        raise InvalidValue("Give either currentTime or advanceBy", field="currentTime")
+    field, now = "currentTime", clock.current_time
+    target = body.current_time
+    if body.advance_by is not None:
+        field, target = "advanceBy", parse_duration(body.advance_by).after(now)
+    if target is None or (target <= now and not _was_reached(clock, body.current_time)):
+        raise InvalidValue("The clock only moves forward", field=field)
+    if target > parse_duration(ADVANCE_MAX).after(now):
+        raise InvalidValue("At most a year at once", field=field)
+    return target
+
+
+def _was_reached(clock: tables.TestClock, target: datetime | None) -> bool:
+    """Whether the clock was advanced to exactly there: then the request is a repeated one."""
+    was_moved = clock.updated_at != clock.created_at
+    return was_moved and target == clock.current_time == clock.target_time
