@@ -216,12 +216,12 @@ async def _grouped(
     if window_size is None:
         values = [_in_group(reading, wanted.dimensions) for reading in readings]
         return {"groupedValues": values, **counted}
-    among = [reading.group for reading in readings]
+    # The greatest group first, and within it the windows in order.
+    rank = {reading.group: at for at, reading in enumerate(readings)}
+    among = None if wanted.limit is None else list(rank)
     cells = _bounded(
         await usage.group_windows(session, selected, wanted.dimensions, window_size, among)
     )
-    # The greatest group first, and within it the windows in order.
-    rank = {group: at for at, group in enumerate(among)}
     cells = sorted(cells, key=lambda cell: rank[cell.group])
     return {
         "windowedValues": [_windowed(cell, window_size) for cell in cells],

@@ -21,6 +21,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     or_,
@@ -267,17 +268,20 @@ async def group_windows(
     selection: Selection,
     dimensions: Sequence[str],
     size: str,
-    among: Sequence[tuple[str, ...]],
+    among: Sequence[tuple[str, ...]] | None = None,
 ) -> list[Reading]:
-    """The readings of these groups by window, in order of time."""
+    """The readings of groups by window, in order of time; of all groups, or of those named."""
     names = _group_columns(selection.merchant_id, selection.metric, dimensions)
     window = _window(size)
     amount, count = _columns(selection.metric)
     statement = _selected(select(*names, amount, count, window), selection).having(count > 0)
-    chosen = or_(
-        *(and_(*(n == value for n, value in zip(names, group, strict=True))) for group in among)
-    )
-    statement = statement.where(chosen).group_by(*names, window).order_by(window, *names)
+    if among is not None:
+        named = [
+            and_(*(name == value for name, value in zip(names, group, strict=True)))
+            for group in among
+        ]
+        statement = statement.where(or_(false(), *named))
+    statement = statement.group_by(*names, window).order_by(window, *names)
     connection = await session.connection()
     rows = (await connection.execute(statement.limit(READINGS_MAX + 1))).all()
     return [_group_reading(selection.metric, row, window=row[-1]) for row in rows]
