@@ -20,6 +20,7 @@ LONG_FUNCTIONS = {
 LONG_MODULES = {
     "activities/payments.py": "the one writer of payments, sessions, attempts and cards",
     "activities/subscriptions.py": "the one writer of subscriptions, from creation to termination",
+    "api/resources/subscriptions.py": "one resource: the contract's widest shapes and their routes",
     "models/queries/usage.py": "the whole usage store: another store replaces one module",
 }
 DOCUMENTED_LAYERS = ("billing", "workflows", "activities")
