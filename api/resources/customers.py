@@ -190,7 +190,12 @@ class CustomerInUse(Conflict):
     code = "CUSTOMER_IN_USE"
 
 
-@router.post("", operation_id="createCustomer", status_code=201)
+@router.post(
+    "",
+    operation_id="createCustomer",
+    status_code=201,
+    responses={200: {"model": CreatedCustomer, "description": "The customer existed already"}},
+)
 async def create_customer(
     body: NewCustomer, caller: Caller, session: Session, response: Response
 ) -> CreatedCustomer:
