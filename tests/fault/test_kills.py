@@ -1,0 +1,68 @@
+"""kill -9 of each process while the story runs: afterwards everything is as if nothing had died.
+
+Exactly one invoice a period, one charge an invoice, every event once, the ledger balanced.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.fault.conftest import Teller
+from tests.fault.stubborn import LOSES_ANSWER_CARD, Effects
+from tests.fault.victims import Assassin
+from tests.scenario.conftest import Addresses, durabill
+
+# Seconds after the start of a step: into the checkout, the close, the charge and what follows.
+DELAYS = (0.15, 0.9)
+
+
+def _reconciles(addresses: Addresses) -> None:
+    proof = durabill(addresses, "reconcile")
+    assert proof.returncode == 0, proof.stdout + proof.stderr
+
+
+def test_the_undisturbed_story(addresses: Addresses, undisturbed: Effects) -> None:
+    """20 events of 100 tokens a month at 0.002 make 4.00; with the fee 53.00, with tax 58.30.
+
+    53.90 at the start, 58.30 for February with March's fee, 58.30 for March with April's, and
+    4.40 for the usage of April until the termination.
+    """
+    assert [(row[1], row[2]) for row in undisturbed.invoices] == [
+        ("PAID", "53.90"),
+        ("PAID", "58.30"),
+        ("PAID", "58.30"),
+        ("PAID", "4.40"),
+    ]
+    assert undisturbed.charges == [
+        [("succeeded", Decimal(amount))] for amount in ("53.90", "58.30", "58.30", "4.40")
+    ]
+    _reconciles(addresses)
+
+
+@pytest.mark.parametrize("victim", ["worker", "postgres", "temporal", "api", "gateway"])
+def test_a_killed_process_changes_nothing(
+    addresses: Addresses, folder: Path, tell: Teller, undisturbed: Effects, victim: str
+) -> None:
+    with Assassin(folder, victim, DELAYS) as assassin:
+        _story, effects = tell(assassin.strike)
+    assert assassin.killed >= 4
+    assert effects == undisturbed
+    _reconciles(addresses)
+
+
+def test_lost_answers_charge_once(addresses: Addresses, tell: Teller, undisturbed: Effects) -> None:
+    """Each first charge succeeds at the provider, and nobody hears of it."""
+    _story, effects = tell(card=LOSES_ANSWER_CARD)
+    assert effects == undisturbed
+    _reconciles(addresses)
+
+
+def test_lost_answers_and_a_dying_worker_charge_once(
+    addresses: Addresses, folder: Path, tell: Teller, undisturbed: Effects
+) -> None:
+    with Assassin(folder, "worker", (0.4, 1.1)) as assassin:
+        _story, effects = tell(assassin.strike, card=LOSES_ANSWER_CARD)
+    assert assassin.killed >= 4
+    assert effects == undisturbed
+    _reconciles(addresses)
