@@ -25,7 +25,7 @@ from workflows import attributes
 from workflows.connection import connect, register_search_attributes
 from workflows.entitlement_reservation import EntitlementReservationWorkflow
 from workflows.invoice_close import InvoiceCloseWorkflow
-from workflows.options import BILLING_QUEUE, PAYMENTS_QUEUE
+from workflows.options import BILLING_QUEUE, PAYMENTS_QUEUE, STICKY_TIMEOUT, TASK_TIMEOUT
 from workflows.payment_collection import PaymentCollectionWorkflow
 from workflows.subscription import SubscriptionWorkflow
 from workflows.test_clock import TestClockWorkflow
@@ -92,6 +92,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             test_clocks.run_slice,
         ],
         workflow_runner=workflow_runner(),
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         interceptors=[Refusals()],
         graceful_shutdown_timeout=timedelta(seconds=5),
     )
@@ -106,7 +107,13 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
 
 
 def _relay(client: Client, database: Database) -> OutboxRelay:
-    return OutboxRelay(database, client, task_queue=BILLING_QUEUE, attributes=attributes.pairs)
+    return OutboxRelay(
+        database,
+        client,
+        task_queue=BILLING_QUEUE,
+        task_timeout=TASK_TIMEOUT,
+        attributes=attributes.pairs,
+    )
 
 
 @contextlib.asynccontextmanager

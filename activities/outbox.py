@@ -40,11 +40,18 @@ class OutboxRelay:
     """Starts workflows from outbox rows, each under the row's id."""
 
     def __init__(
-        self, database: Database, client: Client, *, task_queue: str, attributes: Attributes
+        self,
+        database: Database,
+        client: Client,
+        *,
+        task_queue: str,
+        task_timeout: timedelta,
+        attributes: Attributes,
     ) -> None:
         self._database = database
         self._client = client
         self._task_queue = task_queue
+        self._task_timeout = task_timeout
         self._attributes = attributes
 
     async def run(self) -> None:
@@ -100,6 +107,7 @@ class OutboxRelay:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=TypedSearchAttributes(self._attributes(argument)),
+                task_timeout=self._task_timeout,
                 rpc_timeout=START_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:

@@ -57,9 +57,7 @@ async def _balances_are_folds(session: AsyncSession) -> str | None:
 async def _invoices_are_their_lines(session: AsyncSession) -> str | None:
     async for invoice, lines in _with_lines(session):
         charged = [line for line in lines if line.kind != "wallet"]
-        behavior: TaxBehavior = (
-            "inclusive" if invoice.tax_behavior == "inclusive" else "exclusive"
-        )
+        behavior: TaxBehavior = "inclusive" if invoice.tax_behavior == "inclusive" else "exclusive"
         due = totals(charged, invoice.currency, behavior)
         stored = (invoice.subtotal - invoice.wallet_charge, invoice.total_tax)
         if stored != (due.subtotal, due.tax) or sum(stored, invoice.wallet_charge) != (

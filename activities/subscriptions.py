@@ -1,6 +1,6 @@
 """Subscription transactions: create, activate, roll a period over, terminate; no waiting here."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -171,7 +171,7 @@ class SubscriptionActivities:
             return CreatedSubscription(existing.id, created=False)
         now = await _now_for(session, command)
         _check(command, plan, now)
-        subscription = _new_row(replace(command, customer_id=customer.id), plan, now)
+        subscription = _new_row(command, customer.id, plan, now)
         session.add(subscription)
         await session.flush()
         await _begin_billing(session, Terms(subscription, plan, customer), now)
@@ -300,7 +300,9 @@ def _check(command: CreateSubscription, plan: Plan, now: datetime) -> None:
         raise NotAllowed("The plan has no currency")
 
 
-def _new_row(command: CreateSubscription, plan: Plan, now: datetime) -> Subscription:
+def _new_row(
+    command: CreateSubscription, customer_id: str, plan: Plan, now: datetime
+) -> Subscription:
     minutes = command.session_expiry_minutes
     expiry = DEFAULT_SESSION_EXPIRY if minutes is None else timedelta(minutes=minutes)
     backdated = command.started_at < now - BACKDATED_AFTER
@@ -308,7 +310,7 @@ def _new_row(command: CreateSubscription, plan: Plan, now: datetime) -> Subscrip
     return Subscription(
         id=new_id("sub"),
         merchant_id=command.merchant_id,
-        customer_id=command.customer_id,
+        customer_id=customer_id,
         plan_id=plan.id,
         plan_version_id=plan.default_version_id,
         test_clock_id=command.test_clock_id,

@@ -43,7 +43,7 @@ from models.database import Database
 from models.payments import PaymentSession
 from workflows import attributes
 from workflows.connection import connect
-from workflows.options import BILLING_QUEUE
+from workflows.options import BILLING_QUEUE, TASK_TIMEOUT
 from workflows.payment_collection import (
     CollectionState,
     PaymentCollectionWorkflow,
@@ -159,6 +159,7 @@ class Commands:
             id=clock_workflow_id(clock_id),
             task_queue=BILLING_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=TASK_TIMEOUT,
             search_attributes=TypedSearchAttributes(attributes.pairs(argument)),
             static_summary=f"test clock {clock_id}",
         )
@@ -221,6 +222,7 @@ class Commands:
             id=collection_workflow_id(session.collection_id),
             task_queue=BILLING_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=TASK_TIMEOUT,
             search_attributes=TypedSearchAttributes(
                 attributes.pairs(
                     {

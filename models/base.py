@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import uuid_utils
-from pydantic import ConfigDict
 from sqlalchemy import DateTime, MetaData, Numeric
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
+from sqlmodel._compat import SQLModelConfig
 
 SQLModel.metadata.naming_convention = MetaData(
     naming_convention={
@@ -41,7 +41,7 @@ def wall_now() -> datetime:
 class Table(SQLModel):
     """A row of one merchant; not a wire shape."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = SQLModelConfig(arbitrary_types_allowed=True)
 
 
 def merchant_column() -> Any:

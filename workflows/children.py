@@ -7,6 +7,8 @@ from temporalio import workflow
 from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from workflows import options
+
 
 async def start_abandoned(
     run: Callable[[Any, Any], Awaitable[Any]],
@@ -26,6 +28,7 @@ async def start_abandoned(
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=attributes,
             static_summary=summary,
+            task_timeout=options.TASK_TIMEOUT,
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("already started: %s", workflow_id)

@@ -4,6 +4,7 @@
 this workflow.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +20,8 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options
 from workflows.clock import BillingClock
+
+_Method = Callable[[ReservationActivities, ReservationRef], Awaitable[ReservationView]]
 
 
 @dataclass
@@ -63,7 +66,7 @@ class EntitlementReservationWorkflow:
         """The test clock's time."""
         return await self._clock.tick(tick)
 
-    async def _call(self, method, summary: str) -> ReservationView:  # noqa: ANN001
+    async def _call(self, method: _Method, summary: str) -> ReservationView:
         return await workflow.execute_local_activity_method(
             method,
             ReservationRef(

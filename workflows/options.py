@@ -29,6 +29,11 @@ class SliceOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
+# How soon another worker takes over what a killed one was working on. Work that takes longer is
+# kept alive by heartbeats; a shorter limit would only disturb a busy worker.
+TASK_TIMEOUT = timedelta(seconds=5)
+STICKY_TIMEOUT = timedelta(seconds=3)
+
 BILLING_QUEUE = "billing"
 PAYMENTS_QUEUE = "payments"
 

@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v0/testClocks", tags=["Test Clocks"])
 
 ADVANCE_MAX = "P1Y"
+TOO_FAR = "At most a year at once"
 
 
 class NewTestClock(Body):
@@ -124,8 +125,9 @@ async def advance_test_clock(
     clock = await _read(transactions, caller.merchant_id, id)
     found(clock if clock.deleted_at is None else None, "test clock")
     target = _target(body, clock)
-    if target > clock.current_time:
-        await commands.advance_test_clock(caller.merchant_id, id, clock.current_time, target)
+    # A repeated request joins the advance under way: the clock may read its target already while
+    # the last of what is due there still settles.
+    await commands.advance_test_clock(caller.merchant_id, id, clock.current_time, target)
     return TestClock.of(await _read(transactions, caller.merchant_id, id))
 
 
@@ -163,18 +165,34 @@ def _target(body: TestClockAdvance, clock: tables.TestClock) -> datetime:
     """Where the clock is to go: forward, and at most a year."""
     if (body.current_time is None) == (body.advance_by is None):
         raise InvalidValue("Give either currentTime or advanceBy", field="currentTime")
-    field, now = "currentTime", clock.current_time
-    target = body.current_time
     if body.advance_by is not None:
-        field, target = "advanceBy", parse_duration(body.advance_by).after(now)
-    if target is None or (target <= now and not _was_reached(clock, body.current_time)):
-        raise InvalidValue("The clock only moves forward", field=field)
-    if target > parse_duration(ADVANCE_MAX).after(now):
-        raise InvalidValue("At most a year at once", field=field)
+        return _later(clock.current_time, body.advance_by)
+    target = body.current_time
+    assert target is not None
+    if target <= clock.current_time and not _was_reached(clock, target):
+        raise InvalidValue("The clock only moves forward", field="currentTime")
+    _check_reach(clock.current_time, target, "currentTime")
     return target
 
 
-def _was_reached(clock: tables.TestClock, target: datetime | None) -> bool:
+def _later(now: datetime, advance_by: str) -> datetime:
+    duration = parse_duration(advance_by)
+    if duration.is_zero:
+        raise InvalidValue("The clock only moves forward", field="advanceBy")
+    # Compared before it is added: what is too long may also lie beyond the calendar.
+    if duration.mean_seconds > 2 * parse_duration(ADVANCE_MAX).mean_seconds:
+        raise InvalidValue(TOO_FAR, field="advanceBy")
+    target = duration.after(now)
+    _check_reach(now, target, "advanceBy")
+    return target
+
+
+def _check_reach(now: datetime, target: datetime, field: str) -> None:
+    if target > parse_duration(ADVANCE_MAX).after(now):
+        raise InvalidValue(TOO_FAR, field=field)
+
+
+def _was_reached(clock: tables.TestClock, target: datetime) -> bool:
     """Whether the clock was advanced to exactly there: then the request is a repeated one."""
     was_moved = clock.updated_at != clock.created_at
     return was_moved and target == clock.current_time == clock.target_time

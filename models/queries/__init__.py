@@ -1,1 +1,1 @@
-"""Every SQL statement of the product, one module per aggregate; its first filter is the merchant."""
+"""Every SQL statement, one module per aggregate; its first filter is the merchant."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.durations import Duration, parse_duration
@@ -19,7 +18,7 @@ from billing.invoicing import Totals, floor_rebates, period_of, totals
 from billing.money import to_minor_unit
 from billing.periods import Period, boundary, index_at
 from billing.rating import Charge, PriceTerms, RatedLine, Schedule, charges_at, rate_charge
-from billing.taxes import tax_rate
+from billing.taxes import TaxBehavior, tax_rate
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.fees import Fee
@@ -106,7 +105,7 @@ async def terms_of(session: AsyncSession, subscription: Subscription) -> Terms:
                 col(Plan.merchant_id) == merchant_id, col(Plan.id) == subscription.plan_id
             )
         )
-    ).scalar_one()
+    ).one()
     customer = (
         await session.exec(
             select(Customer).where(
@@ -114,7 +113,7 @@ async def terms_of(session: AsyncSession, subscription: Subscription) -> Terms:
                 col(Customer.id) == subscription.customer_id,
             )
         )
-    ).scalar_one()
+    ).one()
     return Terms(subscription, plan, customer)
 
 
@@ -193,7 +192,7 @@ async def rate(session: AsyncSession, terms: Terms, steps: Sequence[Step]) -> Dr
     }
     charges = [charge for step in steps for charge in _charges(terms, step, sets)]
     sums = await _usage(session, terms, charges, sets)
-    behavior = "inclusive" if terms.plan.tax_behavior == "inclusive" else "exclusive"
+    behavior: TaxBehavior = "inclusive" if terms.plan.tax_behavior == "inclusive" else "exclusive"
     lines = floor_rebates(
         [
             rate_charge(

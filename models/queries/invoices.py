@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Text, cast, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -25,7 +25,7 @@ async def get(
     )
     if lock:
         statement = statement.with_for_update()
-    return (await session.exec(statement)).scalars().first()
+    return (await session.exec(statement)).first()
 
 
 async def of_subscription(
@@ -41,7 +41,7 @@ async def of_subscription(
         )
         .order_by(col(Invoice.sequence_number))
     )
-    return list(rows.scalars())
+    return list(rows.all())
 
 
 async def first_of(session: AsyncSession, merchant_id: str, subscription_id: str) -> Invoice | None:
@@ -53,7 +53,7 @@ async def first_of(session: AsyncSession, merchant_id: str, subscription_id: str
             col(Invoice.sequence_number) == 0,
         )
     )
-    return rows.scalars().first()
+    return rows.first()
 
 
 async def add(session: AsyncSession, invoice: Invoice) -> bool:
@@ -100,7 +100,7 @@ async def lines_of(
         )
         .order_by(col(InvoiceLine.invoice_id), col(InvoiceLine.position))
     )
-    return list(rows.scalars())
+    return list(rows.all())
 
 
 async def take_number(session: AsyncSession, merchant_id: str, month: str) -> int:
@@ -114,13 +114,14 @@ async def take_number(session: AsyncSession, merchant_id: str, month: str) -> in
         )
         .returning(col(InvoiceCounter.last_number))
     )
-    return number.scalar_one()
+    taken: int = number.scalar_one()
+    return taken
 
 
 async def snapshot(session: AsyncSession) -> str:
     """The transaction snapshot: which events a draft could see (its usage watermark)."""
-    value = await session.exec(text("SELECT pg_current_snapshot()::text"))
-    return str(value.scalar_one())
+    value = await session.exec(select(cast(func.pg_current_snapshot(), Text)))
+    return str(value.one())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +175,4 @@ async def unpaid_automatic(session: AsyncSession, merchant_id: str, customer_id:
         )
         .order_by(col(Invoice.id))
     )
-    return list(rows.scalars())
+    return list(rows.all())

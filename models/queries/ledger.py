@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.ids import derived_id
@@ -111,7 +111,7 @@ async def _lock_accounts(
         _account_row(merchant_id, identifier, posting, transfer.currency)
         for identifier, posting in zip(ids, transfer.postings, strict=True)
     ]
-    unique = {row["id"]: row for row in rows}
+    unique = dict(zip(ids, rows, strict=True))
     ordered = [unique[identifier] for identifier in sorted(unique)]
     await session.exec(insert(LedgerAccount).values(ordered).on_conflict_do_nothing())
     await session.exec(
@@ -152,14 +152,15 @@ async def wallet_balance(
     )
     if lock:
         statement = statement.with_for_update()
-    balance = (await session.exec(statement)).scalar_one_or_none()
+    balance = (await session.exec(statement)).one_or_none()
     return -(balance or Decimal(0))
 
 
 async def unbalanced_transfer(session: AsyncSession) -> tuple[str, str, Decimal] | None:
     """The first transfer of any merchant whose entries do not sum to zero (or that has none)."""
+    connection = await session.connection()
     row = (
-        await session.exec(
+        await connection.execute(
             text(
                 "SELECT t.merchant_id, t.id, coalesce(sum(e.amount), 0) FROM ledger_transfers t "
                 "LEFT JOIN ledger_entries e ON e.transfer_id = t.id "
@@ -173,8 +174,9 @@ async def unbalanced_transfer(session: AsyncSession) -> tuple[str, str, Decimal]
 
 async def wrong_balance(session: AsyncSession) -> tuple[str, str, Decimal, Decimal] | None:
     """The first account of any merchant whose balance is not the fold of its entries."""
+    connection = await session.connection()
     row = (
-        await session.exec(
+        await connection.execute(
             text(
                 "SELECT a.merchant_id, a.id, a.balance, coalesce(sum(e.amount), 0) "
                 "FROM ledger_accounts a LEFT JOIN ledger_entries e ON e.account_id = a.id "

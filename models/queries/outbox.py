@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.outbox import OutboxRow
@@ -39,7 +39,7 @@ async def add(session: AsyncSession, start: WorkflowStart) -> None:
         )
         .on_conflict_do_nothing()
     )
-    await session.exec(text(f"SELECT pg_notify('{CHANNEL}', '')"))
+    await session.exec(select(func.pg_notify(CHANNEL, "")))
 
 
 async def claim(session: AsyncSession, limit: int) -> list[OutboxRow]:
@@ -51,7 +51,7 @@ async def claim(session: AsyncSession, limit: int) -> list[OutboxRow]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return list(rows.scalars())
+    return list(rows.all())
 
 
 async def unsent(session: AsyncSession, merchant_id: str, workflow_id: str) -> OutboxRow | None:
@@ -63,7 +63,7 @@ async def unsent(session: AsyncSession, merchant_id: str, workflow_id: str) -> O
             col(OutboxRow.sent_at).is_(None),
         )
     )
-    return rows.scalars().first()
+    return rows.first()
 
 
 async def mark_sent(session: AsyncSession, merchant_id: str, workflow_id: str) -> None:

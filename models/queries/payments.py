@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -25,7 +25,7 @@ async def get_payment(
     )
     if lock:
         statement = statement.with_for_update()
-    return (await session.exec(statement)).scalars().first()
+    return (await session.exec(statement)).first()
 
 
 async def payment_by_key(
@@ -38,7 +38,7 @@ async def payment_by_key(
             col(Payment.idempotency_key) == idempotency_key,
         )
     )
-    return rows.scalars().first()
+    return rows.first()
 
 
 async def add_payment(session: AsyncSession, payment: Payment) -> bool:
@@ -67,7 +67,7 @@ async def change_payment(
 async def session_by_token(session: AsyncSession, token: str) -> PaymentSession | None:
     """The hosted page's session; its token is what stands for the merchant here."""
     rows = await session.exec(select(PaymentSession).where(col(PaymentSession.token) == token))
-    return rows.scalars().first()
+    return rows.first()
 
 
 async def get_session(
@@ -79,7 +79,7 @@ async def get_session(
             col(PaymentSession.merchant_id) == merchant_id, col(PaymentSession.id) == session_id
         )
     )
-    return rows.scalars().first()
+    return rows.first()
 
 
 async def sessions_of(
@@ -94,7 +94,7 @@ async def sessions_of(
         )
         .order_by(col(PaymentSession.created_at), col(PaymentSession.id))
     )
-    return {row.collection_id: row for row in rows.scalars()}
+    return {row.collection_id: row for row in rows.all()}
 
 
 async def add_session(session: AsyncSession, row: PaymentSession) -> None:
@@ -139,7 +139,7 @@ async def get_attempt(
     )
     if lock:
         statement = statement.with_for_update()
-    return (await session.exec(statement)).scalars().first()
+    return (await session.exec(statement)).first()
 
 
 async def attempts_of(
@@ -154,7 +154,7 @@ async def attempts_of(
         )
         .order_by(col(PaymentAttempt.number))
     )
-    return list(rows.scalars())
+    return list(rows.all())
 
 
 async def add_attempt(session: AsyncSession, attempt: PaymentAttempt) -> None:
@@ -196,7 +196,7 @@ async def methods_of(
         )
         .order_by(col(PaymentMethod.created_at).desc(), col(PaymentMethod.id).desc())
     )
-    return list(rows.scalars())
+    return list(rows.all())
 
 
 async def add_method(session: AsyncSession, method: PaymentMethod) -> None:

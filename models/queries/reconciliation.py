@@ -58,9 +58,10 @@ async def wrong_receivable(session: AsyncSession) -> tuple[str, str, Decimal, De
 
     A wallet charge is booked when it is paid, so an unpaid one is no receivable.
     """
+    connection = await session.connection()
     row = (
-        await session.exec(
-            text(  # type: ignore[call-overload]
+        await connection.execute(
+            text(
                 """
                 WITH owed AS (
                     SELECT customer_id, currency,
@@ -78,7 +79,7 @@ async def wrong_receivable(session: AsyncSession) -> tuple[str, str, Decimal, De
                 ORDER BY 1 LIMIT 1
                 """
             ),
-            params={"owing": list(OWING)},
+            {"owing": list(OWING)},
         )
     ).first()
     return None if row is None else (row[0], row[1], row[2], row[3])
@@ -86,9 +87,10 @@ async def wrong_receivable(session: AsyncSession) -> tuple[str, str, Decimal, De
 
 async def wrong_hold(session: AsyncSession) -> tuple[str, Decimal, Decimal] | None:
     """The first customer whose reserved funds are not what his open holds still hold."""
+    connection = await session.connection()
     row = (
-        await session.exec(
-            text(  # type: ignore[call-overload]
+        await connection.execute(
+            text(
                 """
                 WITH held AS (
                     SELECT customer_id, currency, sum(amount - consumed_amount) AS amount
@@ -112,9 +114,10 @@ async def wrong_hold(session: AsyncSession) -> tuple[str, Decimal, Decimal] | No
 
 async def number_gap(session: AsyncSession) -> tuple[str, str, int, int] | None:
     """The first merchant's month whose numbers taken and invoices numbered differ."""
+    connection = await session.connection()
     row = (
-        await session.exec(
-            text(  # type: ignore[call-overload]
+        await connection.execute(
+            text(
                 """
                 SELECT c.merchant_id, c.month, c.last_number, count(i.id)
                 FROM invoice_counters c
@@ -131,9 +134,10 @@ async def number_gap(session: AsyncSession) -> tuple[str, str, int, int] | None:
 
 async def period_gap(session: AsyncSession) -> tuple[str, int] | None:
     """The first subscription whose invoices leave out, repeat or overlap a period."""
+    connection = await session.connection()
     row = (
-        await session.exec(
-            text(  # type: ignore[call-overload]
+        await connection.execute(
+            text(
                 """
                 SELECT subscription_id, sequence_number FROM (
                     SELECT subscription_id, sequence_number, ended_from,
@@ -154,8 +158,9 @@ async def period_gap(session: AsyncSession) -> tuple[str, int] | None:
 
 async def attempts(session: AsyncSession) -> dict[str, Attempt]:
     """All attempts that reached a gateway, by the key that it knows them by."""
-    rows = await session.exec(
-        text(  # type: ignore[call-overload]
+    connection = await session.connection()
+    rows = await connection.execute(
+        text(
             "SELECT id, collection_id, status, amount, currency FROM payment_attempts "
             "WHERE gateway_method_id <> ''"
         )

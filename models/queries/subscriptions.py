@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import select, update
-from sqlmodel import col
+from sqlalchemy import update
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -44,7 +44,7 @@ async def get(
     )
     if lock:
         statement = statement.with_for_update()
-    return (await session.exec(statement)).scalars().first()
+    return (await session.exec(statement)).first()
 
 
 async def living(
@@ -59,7 +59,7 @@ async def living(
             col(Subscription.status) != "terminated",
         )
     )
-    return rows.scalars().first()
+    return rows.first()
 
 
 async def lock_customer(
@@ -75,7 +75,7 @@ async def lock_customer(
         )
         .with_for_update()
     )
-    return rows.scalars().first()
+    return rows.first()
 
 
 async def change(
@@ -97,7 +97,7 @@ async def plan_of(session: AsyncSession, merchant_id: str, plan_id: str) -> Plan
     rows = await session.exec(
         select(Plan).where(col(Plan.merchant_id) == merchant_id, col(Plan.id) == plan_id)
     )
-    return rows.scalars().first()
+    return rows.first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ async def among(
             col(Subscription.id).in_(subscription_ids),
         )
     )
-    return {row.id: row for row in rows.scalars()}
+    return {row.id: row for row in rows.all()}
 
 
 async def bought_by(

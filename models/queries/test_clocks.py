@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlmodel
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -24,7 +24,7 @@ async def get(
     )
     if lock:
         statement = statement.with_for_update()
-    return (await session.exec(statement)).scalars().first()
+    return (await session.exec(statement)).first()
 
 
 def newest_first(merchant_id: str) -> SelectOfScalar[TestClock]:
@@ -92,7 +92,7 @@ async def live_members(session: AsyncSession, merchant_id: str, clock_id: str) -
         )
         .order_by(col(TestClockMember.workflow_id))
     )
-    return list(rows.scalars())
+    return list(rows.all())
 
 
 async def end_members(session: AsyncSession, merchant_id: str, workflow_ids: Sequence[str]) -> None:
@@ -118,4 +118,4 @@ async def living_subscriptions(session: AsyncSession, merchant_id: str, clock_id
             col(Subscription.status) != "terminated",
         )
     )
-    return count.scalar_one()
+    return count.one()

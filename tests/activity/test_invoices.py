@@ -46,15 +46,16 @@ async def _get(database: Database, ref: InvoiceRef) -> Invoice:
 
 async def _balances(database: Database, merchant_id: str) -> dict[str, Decimal]:
     async with database.transaction() as session:
-        rows = await session.exec(
-            text(  # type: ignore[call-overload]
+        connection = await session.connection()
+        rows = await connection.execute(
+            text(
                 "SELECT a.kind, sum(e.amount) FROM ledger_entries e "
                 "JOIN ledger_accounts a ON a.id = e.account_id "
                 "WHERE e.merchant_id = :merchant_id GROUP BY a.kind"
             ),
-            params={"merchant_id": merchant_id},
+            {"merchant_id": merchant_id},
         )
-        return dict(rows.all())
+        return {kind: amount for kind, amount in rows}  # noqa: C416 - rows are no pairs to mypy
 
 
 async def test_usage_is_rated_taxed_and_booked(
