@@ -25,7 +25,7 @@ from local.story import DECLINES_TWICE_CARD, Numbers, Story, checkout_url, token
 READY_SECONDS = 120
 STOP_SECONDS = 30
 TOKENS_REPEATED = 50
-console = Console()
+console = Console(width=100)
 
 
 @contextmanager

@@ -33,7 +33,9 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 3},
+            # Values stay out of error messages and so out of logs.
+            hide_parameters=True,
+            connect_args={"connect_timeout": 3, "options": "-c timezone=UTC"},
         )
 
     @asynccontextmanager

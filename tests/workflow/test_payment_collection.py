@@ -55,6 +55,8 @@ class FakePayments:
     charged_at: list[datetime] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     expired: bool = False
+    begun: list[str] = field(default_factory=list)
+    recorded: dict[str, RecordedAttempt] = field(default_factory=dict)
 
     def activities(self) -> list[Any]:
         """The activities by their names."""
@@ -67,9 +69,12 @@ class FakePayments:
         async def begin_attempt(command: BeginAttempt) -> BegunAttempt:
             if not self.collection.is_open:
                 return BegunAttempt(attempt_id=None, refusal="not_payable")
-            self.charged_at.append(command.now)
             kind = "automatic" if command.card is None else "checkout"
-            return BegunAttempt(attempt_id=f"att_{command.number}_{kind}")
+            attempt_id = f"att_{command.number}_{kind}"
+            if attempt_id not in self.begun:
+                self.begun.append(attempt_id)
+                self.charged_at.append(command.now)
+            return BegunAttempt(attempt_id=attempt_id)
 
         @activity.defn(name="charge")
         async def charge(ref: AttemptRef) -> ChargeOutcome:
@@ -83,13 +88,15 @@ class FakePayments:
 
         @activity.defn(name="record_attempt")
         async def record_attempt(command: RecordAttempt) -> RecordedAttempt:
-            self._record(command)
-            return RecordedAttempt(
-                status=command.outcome.status,
-                decline_code=command.outcome.decline_code,
-                message=command.outcome.message,
-                collection=self.collection,
-            )
+            if command.attempt_id not in self.recorded:
+                self._record(command)
+                self.recorded[command.attempt_id] = RecordedAttempt(
+                    status=command.outcome.status,
+                    decline_code=command.outcome.decline_code,
+                    message=command.outcome.message,
+                    collection=self.collection,
+                )
+            return self.recorded[command.attempt_id]
 
         @activity.defn(name="give_up_collection")
         async def give_up_collection(_ref: CollectionRef) -> None:

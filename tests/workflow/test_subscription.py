@@ -31,7 +31,11 @@ MONTH = parse_duration("P1M")
 
 @dataclass
 class FakeBilling:
-    """One subscription's rows in memory, and the story of what its workflows did."""
+    """One subscription's rows in memory, and the story of what its workflows did.
+
+    Like the real transactions, each leaves things as they are when it is run again: a local
+    activity whose workflow task was lost is.
+    """
 
     anchor: datetime
     status: str = "active"
@@ -39,6 +43,7 @@ class FakeBilling:
     ending_at: datetime | None = None
     auto_approve: bool = True
     index: int = 1
+    ended_at: datetime = datetime.max.replace(tzinfo=UTC)
     story: list[tuple[str, datetime]] = field(default_factory=list)
 
     def view(self) -> SubscriptionView:
@@ -73,43 +78,47 @@ class FakeBilling:
 
         @activity.defn(name="activate_subscription")
         async def activate_subscription(ref: SubscriptionRef) -> SubscriptionView:
-            self.story.append(("activated", ref.now))
-            self.status = "active"
+            if self.status == "pending_payment":
+                self.story.append(("activated", ref.now))
+                self.status = "active"
             return self.view()
 
         @activity.defn(name="expire_activation")
         async def expire_activation(ref: SubscriptionRef) -> SubscriptionView:
-            self.story.append(("expired", ref.now))
-            self.status = "terminated"
+            if self.status == "pending_payment":
+                self.story.append(("expired", ref.now))
+                self.status = "terminated"
             return self.view()
 
         @activity.defn(name="roll_period")
         async def roll_period(command: RollPeriod) -> RolledPeriod:
-            assert command.sequence_number == self.index
-            self.story.append(("rolled", command.now))
-            end = boundary(self.anchor, MONTH, self.index)
-            self.index += 1
-            return self.closing(self.index - 1, end)
+            if command.sequence_number == self.index:
+                self.story.append(("rolled", command.now))
+                self.index += 1
+            end = boundary(self.anchor, MONTH, command.sequence_number)
+            return self.closing(command.sequence_number, end)
 
         @activity.defn(name="terminate_subscription")
         async def terminate_subscription(command: Terminate) -> RolledPeriod:
-            self.story.append((f"terminated: {command.reason}", command.now))
-            self.status = "terminated"
-            return self.closing(self.index, command.now)
+            if self.status != "terminated":
+                self.story.append((f"terminated: {command.reason}", command.now))
+                self.status = "terminated"
+                self.ended_at = command.now
+            return self.closing(self.index, self.ended_at)
 
         @activity.defn(name="draft_invoice")
         async def draft_invoice(ref: InvoiceRef) -> DraftedInvoice:
-            self.story.append((f"drafted {ref.invoice_id}", ref.now))
+            self._once(f"drafted {ref.invoice_id}", ref.now)
             return DraftedInvoice(auto_approve=self.auto_approve, customer_id="cus_1")
 
         @activity.defn(name="finalize_invoice")
         async def finalize_invoice(ref: InvoiceRef) -> FinalizedInvoice:
-            self.story.append((f"issued {ref.invoice_id}", ref.now))
+            self._once(f"issued {ref.invoice_id}", ref.now)
             return FinalizedInvoice(status="ISSUED", invoice_number="INV-1", grand_total="1")
 
         @activity.defn(name="open_collection")
         async def open_collection(ref: CollectionRef) -> Collection:
-            self.story.append((f"collecting {ref.collection_id}", ref.now))
+            self._once(f"collecting {ref.collection_id}", ref.now)
             is_open = ref.collection_id == "inv_0"
             return _collection(is_open=is_open, expires_at=self.session_expires_at)
 
@@ -123,6 +132,10 @@ class FakeBilling:
             finalize_invoice,
             open_collection,
         ]
+
+    def _once(self, what: str, now: datetime) -> None:
+        if not self.when(what):
+            self.story.append((what, now))
 
     def when(self, what: str) -> list[datetime]:
         """The instants of what happened, to the second."""
