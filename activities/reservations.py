@@ -24,6 +24,7 @@ from billing.entitlements import (
 )
 from billing.errors import Conflict, InsufficientFunds, InvalidValue, NotFound
 from billing.ids import derived_id
+from billing.money import text
 from billing.taxes import TaxedAmount, tax_rate
 from models.base import new_id, wall_now
 from models.database import Database
@@ -117,7 +118,9 @@ class ReservationActivities:
                 session,
                 ledger.Booking(
                     merchant_id=command.merchant_id,
-                    transfer_id=derived_id("ltr", command.top_up_id, "topped-up"),
+                    transfer_id=derived_id(
+                        "ltr", command.merchant_id, command.top_up_id, "topped-up"
+                    ),
                     booked_at=command.now,
                     transfer=bookkeeping.wallet_topped_up(
                         bookkeeping.Parties(
@@ -295,7 +298,7 @@ async def _check_funds(
     if available < amount:
         raise InsufficientFunds(
             "The wallet does not cover the reservation",
-            details={"available": str(available), "needed": str(amount)},
+            details={"available": text(available), "needed": text(amount)},
         )
 
 

@@ -24,6 +24,7 @@ from api.pages.rendering import mount_static
 from api.resources import (
     billable_metrics,
     customers,
+    entitlements,
     events,
     features,
     fees,
@@ -35,6 +36,7 @@ from api.resources import (
     plans,
     prices,
     products,
+    revenue,
     subscriptions,
     test_clocks,
 )
@@ -60,6 +62,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     payment_sessions.router,
     payment_methods.router,
     test_clocks.router,
+    entitlements.router,
+    revenue.router,
 )
 
 operations = APIRouter(tags=["Operations"])

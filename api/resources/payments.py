@@ -146,6 +146,7 @@ class Payment(Wire):
             row,
             amount=amount_text(row.amount, row.currency),
             payment_url=checkout_url(public_url, row.token),
+            metadata=row.custom,
         )
 
 
@@ -237,7 +238,8 @@ def _sum(lines: list[LineInput]) -> Decimal:
 
 def _life(written: str, now: datetime) -> Duration:
     life = parse_duration(written)
-    end = life.after(now)
-    if not now < end <= now + LIFE_MAX:
+    # Compared before it is added: what is too long may also lie beyond the calendar.
+    is_short = life.mean_seconds <= 2 * LIFE_MAX.total_seconds()
+    if not is_short or not now < life.after(now) <= now + LIFE_MAX:
         raise InvalidValue("Must be longer than nothing and at most P31D", field="expiresIn")
     return life

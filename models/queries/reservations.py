@@ -1,16 +1,52 @@
 """The statements of fund reservations."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlmodel import col
+import sqlmodel
+from sqlalchemy import func, update
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.plans import Plan, PlanLine
 from models.prices import Price
 from models.reservations import Reservation
 from models.subscriptions import Subscription
+from models.test_clocks import TestClock
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """A hold that counts, its plan, and the time in which it does."""
+
+    reservation: Reservation
+    plan: Plan
+    now: datetime
+
+
+async def usable(
+    session: AsyncSession, merchant_id: str, customer_id: str, wall: datetime
+) -> list[Usable]:
+    """The customer's holds with uses and time left, newest first, each by its own clock."""
+    rows = await session.exec(
+        sqlmodel.select(Reservation, Plan, TestClock)
+        .join(Subscription, col(Subscription.id) == col(Reservation.subscription_id))
+        .join(Plan, col(Plan.id) == col(Subscription.plan_id))
+        .outerjoin(TestClock, col(TestClock.id) == col(Subscription.test_clock_id))
+        .where(
+            Reservation.merchant_id == merchant_id,
+            Reservation.customer_id == customer_id,
+            Reservation.status == "reserved",
+            Reservation.used_count < Reservation.max_uses,
+            col(Reservation.expires_at) > func.coalesce(TestClock.current_time, wall),
+        )
+        .order_by(col(Reservation.created_at).desc(), col(Reservation.id).desc())
+    )
+    return [
+        Usable(row, plan, wall if clock is None else clock.current_time)
+        for row, plan, clock in rows
+    ]
 
 
 async def get(
@@ -22,7 +58,7 @@ async def get(
     )
     if lock:
         statement = statement.with_for_update()
-    return (await session.exec(statement)).scalars().first()
+    return (await session.exec(statement)).first()
 
 
 async def change(
@@ -52,7 +88,7 @@ async def overdue(
         .order_by(col(Reservation.id))
         .with_for_update()
     )
-    return list(rows.scalars())
+    return list(rows.all())
 
 
 async def pricing_subscription(

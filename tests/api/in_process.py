@@ -113,9 +113,9 @@ class InProcess(Commands):
         self, merchant_id: str, clock_id: str, now: datetime, target: datetime
     ) -> Advanced:
         await self._refuse_away()
-        assert now < target
-        async with self.database.transaction() as session:
-            await clocks.move(session, merchant_id, clock_id, target, target)
+        if now < target:
+            async with self.database.transaction() as session:
+                await clocks.move(session, merchant_id, clock_id, target, target)
         return Advanced(target)
 
     async def delete_test_clock(self, clock_id: str) -> None:

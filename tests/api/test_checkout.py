@@ -111,8 +111,10 @@ async def test_submitting_twice_charges_once(
 ) -> None:
     url = pending["payment"]["checkoutUrl"]
     both = await asyncio.gather(visitor.post(url, data=CARD), visitor.post(url, data=CARD))
-    again = await visitor.post(url, data=CARD)
-    for answer in (*both, again, await visitor.get(url)):
+    for answer in both:
+        assert answer.status_code == 200
+        assert "<h1>Paid</h1>" in answer.text or "<h1>In progress</h1>" in answer.text
+    for answer in (await visitor.post(url, data=CARD), await visitor.get(url)):
         assert answer.status_code == 200
         assert "<h1>Paid</h1>" in answer.text
     charges = await commands.gateway.list_charges()
@@ -269,9 +271,7 @@ async def test_a_card_is_saved_without_a_charge(
 
 
 @pytest.fixture
-async def session_row(
-    pending: Any, shop: Shop, database: Database
-) -> PaymentSession:
+async def session_row(pending: Any, shop: Shop, database: Database) -> PaymentSession:
     async with database.transaction() as session:
         found = await payments.get_session(
             session, shop.merchant_id, pending["payment"]["paymentSessionId"]
