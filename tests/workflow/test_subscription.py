@@ -43,7 +43,7 @@ class FakeBilling:
     ending_at: datetime | None = None
     auto_approve: bool = True
     index: int = 1
-    ended_at: datetime = datetime.max.replace(tzinfo=UTC)
+    ended_at: datetime = datetime(9999, 1, 1, tzinfo=UTC)
     story: list[tuple[str, datetime]] = field(default_factory=list)
 
     def view(self) -> SubscriptionView:
