@@ -1,0 +1,62 @@
+"""The determinism gate: recorded histories replay on today's workflow code.
+
+A changed sequence of commands fails here before it fails in production; a changed timer length or
+argument does not (the other workflow tests assert dates).
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from worker import WORKFLOWS, workflow_runner
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+
+
+def _history(path: Path) -> WorkflowHistory:
+    content = json.loads(path.read_text())
+    attributes = content["events"][0]["workflowExecutionStartedEventAttributes"]
+    return WorkflowHistory.from_json(attributes["workflowId"], content)
+
+
+def test_every_process_of_the_story_is_recorded() -> None:
+    recorded = {
+        json.loads(path.read_text())["events"][0]["workflowExecutionStartedEventAttributes"][
+            "workflowType"
+        ]["name"]
+        for path in HISTORIES
+    }
+    assert recorded >= {"Subscription", "InvoiceClose", "PaymentCollection", "TestClock"}
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_a_recorded_history_replays(path: Path) -> None:
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        data_converter=pydantic_data_converter,
+        workflow_runner=workflow_runner(),
+    )
+    await replayer.replay_workflow(_history(path))
+
+
+@workflow.defn(name="InvoiceClose")
+class ChangedInvoiceClose:
+    """An InvoiceClose that does other things in another order."""
+
+    @workflow.run
+    async def run(self, _state: dict[str, str]) -> str:
+        await workflow.sleep(1)
+        return "changed"
+
+
+async def test_a_changed_sequence_of_commands_is_noticed() -> None:
+    path = next(path for path in HISTORIES if path.stem.startswith("invoice-close"))
+    replayer = Replayer(workflows=[ChangedInvoiceClose], data_converter=pydantic_data_converter)
+    with pytest.raises(NondeterminismError):
+        await replayer.replay_workflow(_history(path))
