@@ -30,13 +30,12 @@ from billing.money import amount_text, exact, text
 from models import invoices as tables
 from models.payments import PaymentSession
 from models.queries import drafts, invoices, payments, subscriptions
-from models.queries.invoices import InvoiceFilter
+from models.queries.invoices import OPEN_STATUSES, InvoiceFilter
 from models.subscriptions import Subscription
 
 router = APIRouter(prefix="/v2/invoices", tags=["Invoices V2"])
 
 OFFSET_MAX = 10_000
-OPEN_STATUSES = ("ACTIVE", "CLOSING")
 # What was given up or taken back is owed by nobody.
 UNOWED_STATUSES = ("CANCELLED", "WRITTEN_OFF")
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import Text, cast, delete, func, update
+from sqlalchemy import Text, case, cast, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -124,6 +125,10 @@ async def snapshot(session: AsyncSession) -> str:
     return str(value.one())
 
 
+OPEN_STATUSES = ("ACTIVE", "CLOSING")
+"""The states in which an invoice's lines are derived at each read."""
+
+
 @dataclass(frozen=True, slots=True)
 class InvoiceFilter:
     """What a list of invoices may be narrowed by."""
@@ -160,6 +165,58 @@ async def line_counts(
         .group_by(col(InvoiceLine.invoice_id))
     )
     return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class LineScope:
+    """Whose lines are read: a subscription's, or only one of its invoices'."""
+
+    merchant_id: str
+    subscription_id: str
+    invoice_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLines:
+    """A page of stored lines with their invoices, how many there are, and what fees come to."""
+
+    page: Sequence[tuple[InvoiceLine, Invoice]]
+    count: int
+    fee_subtotal: Decimal
+
+
+NO_LINES = StoredLines((), 0, Decimal(0))
+
+
+async def stored_lines(
+    session: AsyncSession, scope: LineScope, *, limit: int, offset: int
+) -> StoredLines:
+    """The lines of invoices that are no longer open, the newest invoice's first."""
+    wanted = [
+        col(Invoice.merchant_id) == scope.merchant_id,
+        col(Invoice.subscription_id) == scope.subscription_id,
+        col(Invoice.status).not_in(OPEN_STATUSES),
+    ]
+    if scope.invoice_id is not None:
+        wanted.append(col(Invoice.id) == scope.invoice_id)
+    fees = case((col(InvoiceLine.kind) != "metric", col(InvoiceLine.total_price)), else_=0)
+    totals = (
+        select(func.count(), func.coalesce(func.sum(fees), 0))
+        .select_from(InvoiceLine)
+        .join(Invoice, col(Invoice.id) == col(InvoiceLine.invoice_id))
+        .where(*wanted)
+    )
+    page = (
+        select(InvoiceLine, Invoice)
+        .join(Invoice, col(Invoice.id) == col(InvoiceLine.invoice_id))
+        .where(*wanted)
+        .order_by(col(Invoice.sequence_number).desc(), col(InvoiceLine.position))
+        .limit(limit)
+        .offset(offset)
+    )
+    count, fee_subtotal = (await session.exec(totals)).one()
+    rows = (await session.exec(page)).all()
+    return StoredLines([(line, invoice) for line, invoice in rows], count, Decimal(fee_subtotal))
 
 
 async def unpaid_automatic(session: AsyncSession, merchant_id: str, customer_id: str) -> list[str]:

@@ -1,0 +1,202 @@
+"""Line items across a subscription: stored ones as billed, pending ones as they stand now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import StringConstraints
+
+from api.deps import Caller, Session
+from api.line_pages import LIMIT_DEFAULT, LIMIT_MAX, read_expand
+from api.pagination import Limits, paging
+from api.schema import Absent, Instant, InvoiceId, Label, SubscriptionId, Wire, found
+from billing.errors import InvalidValue
+from billing.money import amount_text, exact, text
+from models.invoices import Invoice, InvoiceLine
+from models.queries import drafts, invoices, subscriptions
+from models.queries.invoices import NO_LINES, OPEN_STATUSES, LineScope
+from models.subscriptions import Subscription
+
+router = APIRouter(prefix="/v2/invoices/lineItems", tags=["Invoices V2"])
+
+OFFSET_MAX = 10_000
+
+Status = Literal["pending", "invoiced"]
+LinePaging = Annotated[
+    Limits, Depends(paging(default=LIMIT_DEFAULT, maximum=LIMIT_MAX, offset_maximum=OFFSET_MAX))
+]
+
+
+class LineItem(Wire):
+    """A charge, billed or pending; a pending metered one carries estimates."""
+
+    id: str
+    subscription_id: str
+    customer_id: str
+    invoice_id: str | None
+    type: Literal["fee", "metered"]
+    status: Status
+    display_name: str
+    description: str | None
+    currency: str
+    period_start: Instant
+    period_end: Instant
+    invoice_at: Instant
+    price_id: str | None
+    item_id: str | None
+    payment_term: str
+    unit_price: str
+    quantity: str | None
+    metered_quantity: str | None
+    subtotal: str
+    taxes_total: str | None
+    total: str
+    estimated_metered_quantity: str | None
+    estimated_subtotal: str | None
+    calculated_at: Instant | None
+    usage_discount_ids: list[str]
+    created_at: Instant
+    updated_at: Instant
+
+    @classmethod
+    def of(cls, line: InvoiceLine, invoice: Invoice) -> Self:
+        """The answer for a line, stored or not."""
+        is_metered = line.kind == "metric"
+        is_pending = invoice.status in OPEN_STATUSES
+        is_estimate = is_metered and is_pending
+        nothing = amount_text(Decimal(0), invoice.currency)
+        return cls.from_row(
+            line,
+            subscription_id=invoice.subscription_id,
+            customer_id=invoice.customer_id,
+            invoice_id=None if is_pending else invoice.id,
+            type="metered" if is_metered else "fee",
+            status="pending" if is_pending else "invoiced",
+            description=line.source_description or None,
+            currency=invoice.currency,
+            invoice_at=invoice.issued_at or invoice.ended_to or invoice.period_start,
+            unit_price=text(line.unit_price),
+            quantity=None if is_estimate else text(line.quantity),
+            metered_quantity=None if is_estimate or not is_metered else text(line.quantity),
+            subtotal=nothing if is_estimate else text(line.total_price),
+            taxes_total=None if is_estimate else text(line.total_tax),
+            total=nothing if is_estimate else text(line.total_amount),
+            estimated_metered_quantity=text(line.quantity) if is_estimate else None,
+            estimated_subtotal=text(line.total_price) if is_pending else None,
+            calculated_at=None if is_pending else invoice.issued_at,
+            usage_discount_ids=[],
+            created_at=invoice.created_at,
+            updated_at=invoice.updated_at,
+        )
+
+
+class LineItemsSummary(Wire):
+    """What all matching lines come to, not only the page's."""
+
+    fee_subtotal: str
+    metered_estimated_subtotal: str
+    currency: str
+
+
+class LineItems(Wire):
+    """A page of line items."""
+
+    object: Literal["list"] = "list"
+    data: list[LineItem]
+    total_count: int
+    summary: LineItemsSummary
+    items: Absent[list[Any]] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose line items are listed, and which of them."""
+
+    subscription_id: str | None
+    invoice_id: str | None
+    status: Status | None
+    expand: frozenset[str]
+
+
+async def wanted_items(
+    subscription_id: Annotated[SubscriptionId | None, Query(alias="subscriptionId")] = None,
+    invoice_id: Annotated[InvoiceId | None, Query(alias="invoiceId")] = None,
+    status: Status | None = None,
+    expand: Label | None = None,
+    provider: Annotated[
+        str | None, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=64)
+    ] = None,
+) -> Wanted:
+    """What the list is narrowed to; no provider has references yet that it could narrow."""
+    del provider
+    if subscription_id is None and invoice_id is None:
+        raise InvalidValue("Name a subscription or an invoice", field="subscriptionId")
+    if invoice_id is not None and status is not None:
+        raise InvalidValue("Not together with invoiceId", field="status")
+    return Wanted(subscription_id, invoice_id, status, read_expand(expand))
+
+
+@router.get("", operation_id="listLineItems")
+async def list_line_items(
+    wanted: Annotated[Wanted, Depends(wanted_items)],
+    caller: Caller,
+    paging: LinePaging,
+    session: Session,
+) -> LineItems:
+    """List the line items of a subscription or an invoice: pending ones first, then newest."""
+    subscription = await _subscription(session, caller.merchant_id, wanted)
+    scope = LineScope(caller.merchant_id, subscription.id, wanted.invoice_id)
+    pending = [] if wanted.status == "invoiced" else await _pending(session, scope, subscription)
+    stored = NO_LINES
+    if wanted.status != "pending":
+        behind = max(paging.offset - len(pending), 0)
+        stored = await invoices.stored_lines(session, scope, limit=paging.limit, offset=behind)
+    shown = [*pending[paging.offset :], *stored.page][: paging.limit]
+    return LineItems(
+        data=[LineItem.of(line, invoice) for line, invoice in shown],
+        total_count=len(pending) + stored.count,
+        summary=_summary(subscription.currency, pending, stored.fee_subtotal),
+        items=[] if "items" in wanted.expand else None,
+    )
+
+
+async def _subscription(session: Session, merchant_id: str, wanted: Wanted) -> Subscription:
+    """The one whose lines are listed; an invoice of another subscription is not found."""
+    owner_id = wanted.subscription_id
+    if wanted.invoice_id is not None:
+        invoice = found(await invoices.get(session, merchant_id, wanted.invoice_id), "invoice")
+        if owner_id not in (None, invoice.subscription_id):
+            found(None, "invoice")
+        owner_id = invoice.subscription_id
+    return found(await subscriptions.get(session, merchant_id, owner_id or ""), "subscription")
+
+
+async def _pending(
+    session: Session, scope: LineScope, subscription: Subscription
+) -> list[tuple[InvoiceLine, Invoice]]:
+    """The lines of open invoices as they would be stored now, the newest invoice's first."""
+    terms = await drafts.terms_of(session, subscription)
+    rows = await invoices.of_subscription(
+        session, scope.merchant_id, subscription.id, *OPEN_STATUSES
+    )
+    lines: list[tuple[InvoiceLine, Invoice]] = []
+    for invoice in reversed(rows):
+        if scope.invoice_id in (None, invoice.id):
+            draft = await drafts.of_invoice(session, terms, invoice)
+            lines.extend((line, invoice) for line in drafts.line_rows(invoice, draft))
+    return lines
+
+
+def _summary(
+    currency: str, pending: Sequence[tuple[InvoiceLine, Invoice]], stored_fees: Decimal
+) -> LineItemsSummary:
+    metered = [line.total_price for line, _ in pending if line.kind == "metric"]
+    fees = [line.total_price for line, _ in pending if line.kind != "metric"]
+    with exact():
+        return LineItemsSummary(
+            fee_subtotal=amount_text(sum(fees, stored_fees), currency),
+            metered_estimated_subtotal=amount_text(sum(metered, Decimal(0)), currency),
+            currency=currency,
+        )

@@ -1,0 +1,105 @@
+"""Line items across a subscription's invoices, over HTTP."""
+
+from typing import Any
+
+import httpx2
+
+from tests.api.in_process import CARD, InProcess, Shop
+
+Client = httpx2.AsyncClient
+PATH = "/v2/invoices/lineItems"
+START = "2026-01-31T00:00:00Z"
+
+
+async def items(living: Client, **query: Any) -> Any:
+    answer = await living.get(PATH, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_pending_lines_carry_estimates_and_invoiced_ones_amounts(
+    shop: Shop, living: Client, visitor: Client, commands: InProcess
+) -> None:
+    product = await shop.product()
+    fee = await shop.fee_price(product, "49.00")
+    _, usage = await shop.metric_price(product, "0.002")
+    clock = await shop.clock(START)
+    made = await shop.subscribe(
+        await shop.plan(product, fee, usage), testClockId=clock, startedAt=START
+    )
+    await visitor.post(made["payment"]["checkoutUrl"], data=CARD)
+    event = {
+        "type": "completion",
+        "source": "test",
+        "subject": made["customerId"],
+        "timestamp": "2026-02-10T00:00:00Z",
+        "data": {"tokens": 1500},
+    }
+    assert (await living.post("/v0/events", json=event)).status_code == 202
+    body = await items(living, subscriptionId=made["id"])
+    assert body["totalCount"] == 3
+    assert body["summary"] == {
+        "feeSubtotal": "98.00",
+        "meteredEstimatedSubtotal": "3.00",
+        "currency": "USD",
+    }
+    by_type = {(line["type"], line["status"]): line for line in body["data"]}
+    metered = by_type["metered", "pending"]
+    assert metered["quantity"] is None
+    assert metered["invoiceId"] is None
+    assert metered["subtotal"] == "0.00"
+    assert (metered["estimatedMeteredQuantity"], metered["estimatedSubtotal"]) == ("1500", "3")
+    invoiced = by_type["fee", "invoiced"]
+    assert invoiced["invoiceId"] == made["payment"]["invoiceId"]
+    assert (invoiced["subtotal"], invoiced["taxesTotal"], invoiced["total"]) == (
+        "49",
+        "4.9",
+        "53.9",
+    )
+    assert invoiced["estimatedSubtotal"] is None
+    pending = await items(living, subscriptionId=made["id"], status="pending")
+    assert pending["totalCount"] == 2
+    assert pending["data"] == [line for line in body["data"] if line["status"] == "pending"]
+    stored = await items(living, subscriptionId=made["id"], status="invoiced")
+    assert stored["data"] == [invoiced]
+    assert stored["summary"]["meteredEstimatedSubtotal"] == "0.00"
+    one = await items(living, invoiceId=made["payment"]["invoiceId"], expand="items")
+    assert one["data"] == [invoiced]
+    assert one["items"] == []
+    pages = [
+        (await items(living, subscriptionId=made["id"], limit=1, offset=offset))["data"]
+        for offset in range(4)
+    ]
+    assert [line for page in pages for line in page] == body["data"]
+    await living.patch(f"/v0/testClocks/{clock}", json={"advanceBy": "P30D"})
+    await commands.close_period(shop.merchant_id, made["id"], 1)
+    closed = await items(living, subscriptionId=made["id"], status="invoiced")
+    assert closed["totalCount"] == 3
+    assert next(line for line in closed["data"] if line["type"] == "metered")["quantity"] == "1500"
+
+
+async def test_somebodys_lines_must_be_named(
+    shop: Shop, living: Client, stranger_client: Client
+) -> None:
+    made = await shop.subscribe(await shop.advance_plan())
+    other = await shop.subscribe(await shop.advance_plan())
+    invoice = made["payment"]["invoiceId"]
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"invoiceId": invoice, "status": "invoiced"},
+        {"subscriptionId": made["id"], "status": "open"},
+        {"subscriptionId": made["id"], "expand": "all"},
+        {"subscriptionId": made["id"], "limit": 1001},
+        {"subscriptionId": made["id"], "offset": 10001},
+    ]
+    for query in wrong:
+        assert (await living.get(PATH, params=query)).status_code == 400, query
+    absent: list[dict[str, Any]] = [
+        {"subscriptionId": "sub_0"},
+        {"invoiceId": "inv_0"},
+        {"invoiceId": invoice, "subscriptionId": other["id"]},
+    ]
+    for query in absent:
+        assert (await living.get(PATH, params=query)).status_code == 404, query
+    for query in ({"subscriptionId": made["id"]}, {"invoiceId": invoice}):
+        assert (await stranger_client.get(PATH, params=query)).status_code == 404
