@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 import pytest
-from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from tests.workflow.changed import ChangedInvoiceClose
 from worker import WORKFLOWS, workflow_runner
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
@@ -43,16 +43,6 @@ async def test_a_recorded_history_replays(path: Path) -> None:
         workflow_runner=workflow_runner(),
     )
     await replayer.replay_workflow(_history(path))
-
-
-@workflow.defn(name="InvoiceClose")
-class ChangedInvoiceClose:
-    """An InvoiceClose that does other things in another order."""
-
-    @workflow.run
-    async def run(self, _state: dict[str, str]) -> str:
-        await workflow.sleep(1)
-        return "changed"
 
 
 async def test_a_changed_sequence_of_commands_is_noticed() -> None:
