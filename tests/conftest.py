@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from activities.organizations import CreatedMerchant, CreateMerchant, OrganizationActivities
 from api.app import create_app
+from local.demo import stack
 from local.postgres import running_postgres
 from models.database import Database
 from settings import Settings
@@ -91,3 +92,16 @@ def client_of(app: FastAPI, api_key: str | None) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app), base_url="http://durabill.test", headers=headers
     )
+
+
+@pytest.fixture(scope="session")
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the session's `durabill dev`."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def addresses(stack_folder: Path) -> Iterator[dict[str, str]]:
+    """Where the session's `durabill dev` is: all real servers, for whole stories."""
+    with stack(stack_folder) as found:
+        yield found

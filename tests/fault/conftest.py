@@ -1,36 +1,20 @@
-"""One embedded stack for the fault tests, and a merchant for each story."""
+"""Stories told on the session's stack while its processes die; each owns a merchant."""
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from activities.gateways.port import GatewayCharge
 from activities.gateways.simulated import SimulatedGateway
-from local.demo import stack
 from tests.fault.stubborn import PAYING_CARD, Effects, StubbornStory
 from tests.scenario.conftest import Addresses, durabill
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stack's data folder."""
-    return tmp_path_factory.mktemp("faults")
-
-
-@pytest.fixture(scope="module")
-def addresses(folder: Path) -> Iterator[Addresses]:
-    """A running `durabill dev`."""
-    with stack(folder) as found:
-        yield found
-
 
 Teller = Callable[..., tuple[StubbornStory, Effects]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tell(addresses: Addresses) -> Teller:
     """Tells a story under a merchant of its own and reads its effects."""
 
@@ -58,7 +42,7 @@ def charges(addresses: Addresses) -> list[GatewayCharge]:
     return asyncio.run(read())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(tell: Teller) -> Effects:
     """The effects of the story when nothing dies."""
     return tell()[1]

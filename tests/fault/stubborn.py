@@ -20,7 +20,8 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 90
 PAUSE_SECONDS = 0.2
 START = datetime(2026, 1, 31, 9, tzinfo=UTC)
-EVENTS = 20
+EVENTS = 5
+TOKENS = 400
 PAYING_CARD = "4242424242424242"
 # Its first charge of each invoice succeeds, but the answer is lost.
 LOSES_ANSWER_CARD = "4000009000000029"
@@ -102,7 +103,9 @@ class StubbornStory:
 
     def _use(self, customer_id: str, first: datetime, prefix: str) -> None:
         stubbornly(
-            lambda: self.story.use_tokens(customer_id, [100] * EVENTS, first=first, prefix=prefix)
+            lambda: self.story.use_tokens(
+                customer_id, [TOKENS] * EVENTS, first=first, prefix=prefix
+            )
         )
 
     def _advance(self, clock_id: str, instant: datetime) -> None:

@@ -1,26 +1,18 @@
-"""One embedded stack for all stories; every story owns a merchant."""
+"""Stories on the session's stack; each owns a merchant."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from local.demo import stack
 from local.dev import program
 from local.story import Numbers, Story
 
 Addresses = dict[str, str]
 StoryMaker = Callable[[Numbers], Story]
-
-
-@pytest.fixture(scope="session")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
-    """A running `durabill dev` of this session's own."""
-    with stack(tmp_path_factory.mktemp("stack")) as found:
-        yield found
 
 
 @pytest.fixture
