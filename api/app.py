@@ -26,10 +26,13 @@ from api.resources import (
     customers,
     entitlements,
     events,
+    external_references,
     features,
     fees,
     invoices,
+    items,
     line_items,
+    merchant_integrations,
     meters,
     payment_methods,
     payment_sessions,
@@ -40,6 +43,7 @@ from api.resources import (
     revenue,
     subscriptions,
     test_clocks,
+    users,
 )
 from models.database import Database
 from settings import Settings
@@ -50,12 +54,16 @@ READY_TIMEOUT_SECONDS = 3.0
 ROUTERS: tuple[APIRouter, ...] = (
     products.router,
     features.router,
+    items.router,
     billable_metrics.router,
     meters.router,
     fees.router,
     prices.router,
     plans.router,
     customers.router,
+    users.router,
+    external_references.router,
+    merchant_integrations.router,
     events.router,
     subscriptions.router,
     line_items.router,

@@ -9,11 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import auth, commands
 from api.schema import MerchantId, found
-from billing.errors import InvalidValue, NotFound
+from billing.errors import BillingError, InvalidValue
 from models.base import wall_now
 from models.database import Database
-from models.products import Product
-from models.queries import products
+from models.queries import items, products
 
 
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -78,17 +77,37 @@ async def own_merchant(
 OwnMerchant = Annotated[str, Depends(own_merchant)]
 
 
+class ItemProductMismatch(BillingError):
+    """A tag groups charges of one product; it does not move a charge between products."""
+
+    code = "ITEM_PRODUCT_MISMATCH"
+
+
+class ItemArchived(BillingError):
+    """A retired item takes no new charges."""
+
+    code = "ITEM_ARCHIVED"
+
+
 async def parent_product(
     session: AsyncSession, merchant_id: str, product_id: str | None, item_id: str | None
-) -> Product:
-    """The product that a new metric or fee belongs to."""
-    refuse_unknown_item(item_id)
-    if product_id is None:
-        raise InvalidValue("Name the product, or an item of it", field="productId")
-    return found(await products.get(session, merchant_id, product_id), "product")
+) -> str:
+    """The product that a new metric or fee belongs to: the one named, else its item's."""
+    filed_under = await anchor(session, merchant_id, item_id, product_id)
+    if filed_under is None:
+        raise InvalidValue("Name the product, or an item of one", field="productId")
+    return found(await products.get(session, merchant_id, filed_under), "product").id
 
 
-def refuse_unknown_item(item_id: str | None) -> None:
-    """Until a merchant can make items, no id names one; null takes a reference away."""
-    if item_id is not None:
-        raise NotFound("No such item")
+async def anchor(
+    session: AsyncSession, merchant_id: str, item_id: str | None, product_id: str | None
+) -> str | None:
+    """Refuses an item that a charge of this product cannot carry; the product, else the item's."""
+    if item_id is None:
+        return product_id
+    item = found(await items.get(session, merchant_id, item_id, lock=True), "item")
+    if item.archived_at is not None:
+        raise ItemArchived("The item is archived")
+    if product_id is not None and product_id != item.catalog_id:
+        raise ItemProductMismatch("The item is filed under another product")
+    return item.catalog_id

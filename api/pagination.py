@@ -41,6 +41,7 @@ def paging(
 
 
 Paging = Annotated[Limits, Depends(paging())]
+PagingOfFifty = Annotated[Limits, Depends(paging(default=50))]
 
 
 class Pagination(Wire):

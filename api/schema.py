@@ -1,5 +1,6 @@
 """The floor of every wire shape: camelCase, strict bodies, and the types that fields share."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -104,6 +105,8 @@ TestClockId = Annotated[str, _id("tc", "[a-zA-Z0-9]{16}")]
 InvoiceId = Annotated[str, _id("inv")]
 PaymentId = Annotated[str, StringConstraints(pattern="^(pay|ps)_[a-zA-Z0-9]{1,64}$")]
 EntitlementId = Annotated[str, _id("ent")]
+ReferenceId = Annotated[str, _id("xrf")]
+IntegrationId = Annotated[str, _id("mint")]
 
 
 # --- text: every string has a bound ---
@@ -113,6 +116,8 @@ Label = Annotated[str, StringConstraints(max_length=255)]
 Description = Annotated[str, StringConstraints(max_length=5000)]
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 ExternalId = Annotated[str, StringConstraints(pattern="^[a-zA-Z0-9_-]{1,255}$")]
+Provider = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
+"""Another system, such as an accounting one: lower-case snake case."""
 PrintableText = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
 """A name that machines give: an event type, a source, a subject. No control characters."""
 Email = Annotated[
@@ -133,6 +138,18 @@ def _bounded(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 MetadataKey = Annotated[str, StringConstraints(max_length=255)]
 Metadata = Annotated[dict[MetadataKey, Description], AfterValidator(_bounded)]
+
+FREE_FORM_BYTES_MAX = 10_000
+
+
+def _small(content: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(content)) > FREE_FORM_BYTES_MAX:
+        raise ValueError(f"must be smaller than {FREE_FORM_BYTES_MAX} bytes")
+    return content
+
+
+FreeForm = Annotated[dict[str, Any], AfterValidator(_bounded), AfterValidator(_small)]
+"""An object whose members are the caller's own."""
 
 
 # --- instants: any ISO 8601 offset or none (then UTC) comes in, UTC with a Z goes out ---

@@ -21,7 +21,7 @@ class BillableMetric(Table, table=True):
     id: str = Field(primary_key=True)
     merchant_id: str = Field(foreign_key="merchants.id")
     product_id: str = Field(foreign_key="products.id")
-    item_id: str | None = None
+    item_id: str | None = Field(default=None, foreign_key="items.id", index=True)
     name: str
     description: str
     unit: str
@@ -30,5 +30,7 @@ class BillableMetric(Table, table=True):
     value_property: str | None = None
     group_by: dict[str, Any] | None = document(nullable=True, default=None)
     event_from: datetime | None = instant(nullable=True)
+    late_usage: str = "bill"
+    """What becomes of usage that arrives after its period was billed: `bill` or `ignore`."""
     created_at: datetime = stored_at()
     updated_at: datetime = stored_at()

@@ -17,7 +17,7 @@ class Fee(Table, table=True):
     id: str = Field(primary_key=True)
     merchant_id: str = Field(foreign_key="merchants.id")
     product_id: str = Field(foreign_key="products.id")
-    item_id: str | None = None
+    item_id: str | None = Field(default=None, foreign_key="items.id", index=True)
     name: str
     description: str
     created_at: datetime = stored_at()

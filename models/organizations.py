@@ -1,10 +1,11 @@
 """Merchants, their users and API keys; consumers (who buys) live with the customers."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from sqlmodel import Field
 
-from models.base import Table, instant, stored_at
+from models.base import Table, document, instant, stored_at
 
 
 class Merchant(Table, table=True):
@@ -34,6 +35,11 @@ class User(Table, table=True):
     email: str = ""
     first_name: str = ""
     last_name: str = ""
+    phone: str | None = None
+    date_of_birth: date | None = None
+    address: dict[str, Any] = document(default_factory=dict)
+    type: str | None = None
+    """COMPANY or INDIVIDUAL."""
     created_at: datetime = stored_at()
     updated_at: datetime = stored_at()
 

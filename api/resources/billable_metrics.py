@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, StringConstraints
 
-from api.deps import Caller, Now, OwnMerchant, Session, parent_product, refuse_unknown_item
+from api.deps import Caller, Now, OwnMerchant, Session, anchor, parent_product
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     BillableMetricId,
@@ -120,8 +120,8 @@ async def create_billable_metric(
 ) -> BillableMetric:
     """Create a metric."""
     merchant_id = caller.own(body.merchant_id)
-    await parent_product(session, merchant_id, body.product_id, body.item_id)
-    row = tables.BillableMetric(id=new_id("bm"), **body.model_dump())
+    product_id = await parent_product(session, merchant_id, body.product_id, body.item_id)
+    row = tables.BillableMetric(id=new_id("bm"), **(body.model_dump() | {"product_id": product_id}))
     _settle_value_property(row)
     session.add(row)
     return BillableMetric.of(row)
@@ -156,7 +156,7 @@ async def update_billable_metric(
 ) -> BillableMetric:
     """Change a metric, unless the change would alter a closed period's reading."""
     row = found(await billable_metrics.get(session, caller.merchant_id, id), "billable metric")
-    refuse_unknown_item(body.item_id)
+    await anchor(session, caller.merchant_id, body.item_id, row.product_id)
     before = [getattr(row, name) for name in READING_FIELDS]
     row.sqlmodel_update(body.changes() | {"updated_at": now})
     _settle_value_property(row)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from api.address_input import AddressInput
 from api.deps import Caller, Now, Session
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
@@ -55,17 +56,6 @@ RatesInput = Annotated[
         {"anyOf": [_RATE_SCHEMA, {"type": "object", "additionalProperties": _RATE_SCHEMA}]}
     ),
 ]
-
-
-class AddressInput(Body):
-    """A postal address; tax needs a country and a zip code, in the US and Canada a state too."""
-
-    line1: Label | None = None
-    line2: Label | None = None
-    city: Label | None = None
-    state: Label | None = None
-    country: Annotated[str, StringConstraints(pattern="^[a-zA-Z]{2}$")] | None = None
-    zip_code: Annotated[str, StringConstraints(max_length=32)] | None = None
 
 
 class ConsumerInput(Body):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query
 
-from api.deps import Caller, Now, OwnMerchant, Session, parent_product, refuse_unknown_item
+from api.deps import Caller, Now, OwnMerchant, Session, anchor, parent_product
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     Body,
@@ -75,8 +75,8 @@ class FeeInUse(Conflict):
 async def create_fee(body: NewFee, caller: Caller, session: Session) -> Fee:
     """Create a fee."""
     merchant_id = caller.own(body.merchant_id)
-    await parent_product(session, merchant_id, body.product_id, body.item_id)
-    row = tables.Fee(id=new_id("fee"), **body.model_dump())
+    product_id = await parent_product(session, merchant_id, body.product_id, body.item_id)
+    row = tables.Fee(id=new_id("fee"), **(body.model_dump() | {"product_id": product_id}))
     session.add(row)
     return Fee.of(row)
 
@@ -105,7 +105,7 @@ async def get_fee(id: FeeId, caller: Caller, session: Session) -> Fee:
 async def update_fee(id: FeeId, body: FeePatch, caller: Caller, now: Now, session: Session) -> Fee:
     """Change a fee."""
     row = found(await fees.get(session, caller.merchant_id, id), "fee")
-    refuse_unknown_item(body.item_id)
+    await anchor(session, caller.merchant_id, body.item_id, row.product_id)
     row.sqlmodel_update(body.changes() | {"updated_at": now})
     return Fee.of(row)
 

@@ -1,10 +1,9 @@
 """Prices on the wire; the rules between a price's fields stand in `billing.prices`."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from api.deps import Caller, Now, Session
 from api.pagination import Listing, Paging, listing, paginate
@@ -15,6 +14,7 @@ from api.schema import (
     DurationText,
     FeatureId,
     FeeId,
+    FreeForm,
     Label,
     MerchantId,
     Name,
@@ -33,7 +33,6 @@ from models.queries import billable_metrics, features, fees, organizations, pric
 
 router = APIRouter(prefix="/v0/prices", tags=["Prices"])
 
-TEMPLATE_BYTES_MAX = 10_000
 QUANTITY_MAX = 1_000_000
 # What a subscription owes hangs on these; the others only change how a line is shown.
 PRESENTATION_FIELDS = frozenset({"invoice_display_name", "invoice_display_group", "rate_type"})
@@ -76,20 +75,11 @@ _PROPERTIES_SCHEMA = {
 Properties = Annotated[dict[str, Any], WithJsonSchema(_PROPERTIES_SCHEMA)]
 
 
-def _small(template: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(template)) > TEMPLATE_BYTES_MAX:
-        raise ValueError(f"must be smaller than {TEMPLATE_BYTES_MAX} bytes")
-    return template
-
-
-Template = Annotated[dict[str, Any], AfterValidator(_small)]
-
-
 class PriceFeatureInput(Body):
     """A feature to attach; no template attaches it without an allowance."""
 
     feature_id: FeatureId
-    entitlement_template: Template | None = None
+    entitlement_template: FreeForm | None = None
 
 
 class PriceTaxInput(Body):

@@ -45,6 +45,12 @@ async def keys(session: AsyncSession, merchant_id: str) -> Sequence[ApiKey]:
     return (await session.exec(statement)).all()
 
 
+async def get_user(session: AsyncSession, merchant_id: str, user_id: str) -> User | None:
+    """A user of this merchant."""
+    statement = select(User).where(User.merchant_id == merchant_id, User.id == user_id)
+    return (await session.exec(statement)).one_or_none()
+
+
 async def first_user(session: AsyncSession, merchant_id: str) -> User | None:
     """The user who came with the merchant."""
     statement = (
