@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
@@ -156,6 +157,8 @@ class SubscriptionActivities:
             async with self._database.transaction() as session:
                 return await self._create(session, command)
         except IntegrityError as error:
+            if not isinstance(error.orig, UniqueViolation):
+                raise
             raise Conflict("The subscription was changed at the same time; try again") from error
 
     async def _create(

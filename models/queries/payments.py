@@ -105,13 +105,16 @@ async def add_session(session: AsyncSession, row: PaymentSession) -> None:
 async def change_sessions(
     session: AsyncSession, merchant_id: str, collection_id: str, **changes: Any
 ) -> None:
-    """Writes some columns of the collection's open sessions."""
+    """Writes some columns of the collection's sessions that money can still come from.
+
+    A failed one is among them: its customer may pay after the last retry.
+    """
     await session.exec(
         update(PaymentSession)
         .where(
             col(PaymentSession.merchant_id) == merchant_id,
             col(PaymentSession.collection_id) == collection_id,
-            col(PaymentSession.status).in_(("pending", "processing")),
+            col(PaymentSession.status).in_(("pending", "processing", "failed")),
         )
         .values(updated_at=wall_now(), **changes)
         .execution_options(synchronize_session="fetch")
