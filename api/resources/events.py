@@ -102,7 +102,7 @@ async def ingest_event(
         external_subject=body.external_subject,
         external_id=body.external_id,
         timestamp=body.timestamp or await _time_of(session, merchant_id, body, now),
-        properties=data,
+        properties=msgspec.Raw(data),
     )
     (created,) = await usage.append(session, [event])
     if created:

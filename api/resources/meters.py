@@ -156,9 +156,9 @@ def _meter_event(row: usage.EventRow) -> dict[str, Any]:
         "type": row.type,
         "source": row.source,
         "subject": row.subject or row.external_subject or "",
-        "time": _utc(row.timestamp),
+        "time": _utc(found(row.timestamp, "timestamp")),
         "idempotencyKey": row.idempotency_key,
-        "data": msgspec.Raw(row.properties.encode()),
+        "data": row.properties,
         "externalId": row.external_id,
         "externalSubject": row.external_subject,
     }

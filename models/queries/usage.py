@@ -4,16 +4,20 @@ Another store (a column store, say) would replace this module's functions and no
 aggregation equals `billing.metering.aggregate` on the same events, which a property test holds.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+import msgspec
+from psycopg import AsyncConnection
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Numeric,
     Select,
     SQLColumnExpression,
@@ -21,22 +25,29 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     false,
     func,
     literal,
+    not_,
     or_,
     select,
+    union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, array
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.metering import DECIMALS_MAX, INTEGER_DIGITS_MAX, average, parse_path
+from billing.metering import (
+    DECIMALS_MAX,
+    INTEGER_DIGITS_MAX,
+    NUMERIC_AGGREGATIONS,
+    average,
+    parse_path,
+)
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
-from models.subscriptions import Subscription
-from models.test_clocks import TestClock
-from models.usage import UsageEvent
+from models.usage import QuantityPath, UsageEvent
 
 # The numbers of `billing.metering.value_at`: plain digits, so many before and behind the point.
 _NUMBER = rf"^-?0*[0-9]{{1,{INTEGER_DIGITS_MAX}}}(\.[0-9]{{1,{DECIMALS_MAX}}}0*)?$"
@@ -45,27 +56,78 @@ READINGS_MAX = 10_000
 """More windows or groups than this are not answered: one more is read, so that it shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """An event as it is stored; `properties` is its JSON text, so that numbers keep every digit."""
+class EventRow(
+    msgspec.Struct,
+    kw_only=True,
+    omit_defaults=True,
+    rename={
+        "id": "i",
+        "checksum": "c",
+        "merchant_id": "m",
+        "type": "y",
+        "source": "o",
+        "idempotency_key": "k",
+        "subject": "s",
+        "external_subject": "x",
+        "external_id": "e",
+        "timestamp": "t",
+        "quantity": "q",
+        "quantity_path": "p",
+        "properties": "d",
+    },
+):
+    """An event as it is stored; `properties` is its JSON text, so that numbers keep every digit.
+
+    Also the form in which a batch travels to the database: hence the names of one letter. Without
+    a timestamp it cannot be stored yet.
+    """
 
     merchant_id: str
+    type: str
     source: str
     idempotency_key: str
-    type: str
-    subject: str | None
-    external_subject: str | None
-    external_id: str | None
-    timestamp: datetime
-    properties: str
+    subject: str | None = None
+    external_subject: str | None = None
+    external_id: str | None = None
+    timestamp: datetime | None = None
+    quantity: str | None = None
+    quantity_path: str = ""
+    properties: msgspec.Raw
+    id: str = ""
+    checksum: int = 0
 
-    @property
-    def id(self) -> UUID:
-        """A hash of (merchant, source, key): the same event again has the same id."""
-        parts = (self.merchant_id, self.source, self.idempotency_key)
+    def __post_init__(self) -> None:
+        """The same merchant, source and key make the same id; other content another checksum."""
         # No part holds a control character, so 0x00 keeps ("ab", "c") and ("a", "bc") apart.
-        text = "\x00".join(parts).encode()
-        return UUID(bytes=hashlib.blake2b(text, digest_size=16).digest())
+        key = f"{self.merchant_id}\0{self.source}\0{self.idempotency_key}"
+        self.id = blake2b(key.encode(), digest_size=16).hexdigest()
+        told = (
+            f"{self.type}\0{self.subject}\0{self.external_subject}\0{self.external_id}"
+            f"\0{self.timestamp}"
+        )
+        # Signed, as PostgreSQL's integer is.
+        self.checksum = zlib.crc32(self.properties, zlib.crc32(told.encode())) - 2**31
+
+
+_APPEND = """
+WITH paths AS (
+    INSERT INTO usage_quantity_paths (merchant_id, type, path)
+    SELECT m, y, p FROM json_to_recordset(%(paths)s::json) AS given (m text, y text, p text)
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO usage_events (
+    id, timestamp, created_at, checksum, merchant_id, type, subject, external_subject, source,
+    idempotency_key, external_id, quantity, properties
+)
+SELECT i, t, clock_timestamp(), c, m, y, s, x, o, k, e, q, d
+FROM json_to_recordset(%(rows)s::json) AS given (
+    i uuid, t timestamptz, c integer, m text, y text, s text, x text, o text, k text, e text,
+    q numeric, d jsonb
+)
+ON CONFLICT DO NOTHING
+RETURNING id
+"""
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,46 +164,44 @@ class Reading:
     window: datetime | None = None
 
 
-# The columns of an EventRow, in its order.
-_STORED: Select[*tuple[Any, ...]] = select(
-    col(UsageEvent.merchant_id),
-    col(UsageEvent.source),
-    col(UsageEvent.idempotency_key),
-    col(UsageEvent.type),
-    col(UsageEvent.subject),
-    col(UsageEvent.external_subject),
-    col(UsageEvent.external_id),
-    col(UsageEvent.timestamp),
-    cast(col(UsageEvent.properties), Text),
-)
-
-
-def event_id(key: UUID) -> str:
+def event_id(key: str) -> str:
     """The id as the wire shows it."""
-    return f"evt_{key.hex}"
+    return f"evt_{key}"
+
+
+def _packed(events: Sequence[EventRow]) -> dict[str, str]:
+    """The parameters of `_APPEND`: two texts are far cheaper to send than rows of values."""
+    paths = {(event.merchant_id, event.type, event.quantity_path) for event in events}
+    # In the order of their ids: two statements with the same events cannot wait for each other.
+    ordered = sorted(events, key=_id_of)
+    return {
+        "rows": _ENCODER.encode(ordered).decode(),
+        "paths": _ENCODER.encode([{"m": m, "y": y, "p": p} for m, y, p in sorted(paths)]).decode(),
+    }
+
+
+def _id_of(event: EventRow) -> str:
+    return event.id
 
 
 async def append(session: AsyncSession, events: Sequence[EventRow]) -> list[bool]:
     """Stores the events in one statement; whether each is new (its first time also in here)."""
-    rows = [
-        {
-            "id": event.id,
-            "merchant_id": event.merchant_id,
-            "source": event.source,
-            "idempotency_key": event.idempotency_key,
-            "type": event.type,
-            "subject": event.subject,
-            "external_subject": event.external_subject,
-            "external_id": event.external_id,
-            "timestamp": event.timestamp,
-            "properties": cast(literal(event.properties, Text), JSONB),
-            "created_at": func.clock_timestamp(),
-        }
-        for event in events
-    ]
-    statement = insert(UsageEvent).values(rows).on_conflict_do_nothing(index_elements=["id"])
     connection = await session.connection()
-    fresh = set((await connection.execute(statement.returning(col(UsageEvent.id)))).scalars())
+    stored = await connection.exec_driver_sql(_APPEND, _packed(events))
+    return _first_times(events, {key.hex for key in stored.scalars()})
+
+
+async def append_now(
+    connection: AsyncConnection[Any], events: Sequence[EventRow]
+) -> list[bool] | None:
+    """As `append`, on a connection where each statement commits by itself; None: all are new."""
+    stored = await connection.execute(_APPEND, _packed(events))
+    if stored.rowcount == len(events):
+        return None
+    return _first_times(events, {key.hex for (key,) in await stored.fetchall()})
+
+
+def _first_times(events: Sequence[EventRow], fresh: set[str]) -> list[bool]:
     created = []
     for event in events:
         created.append(event.id in fresh)
@@ -149,38 +209,67 @@ async def append(session: AsyncSession, events: Sequence[EventRow]) -> list[bool
     return created
 
 
-async def get(session: AsyncSession, merchant_id: str, key: UUID) -> EventRow | None:
+async def get(session: AsyncSession, merchant_id: str, key: str) -> EventRow | None:
     """A stored event."""
-    statement = _STORED.where(col(UsageEvent.merchant_id) == merchant_id, col(UsageEvent.id) == key)
-    connection = await session.connection()
-    row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else EventRow(*row)
-
-
-async def clock_time(session: AsyncSession, merchant_id: str, subject: str) -> datetime | None:
-    """The time of the test clock that a living subscription of this subject hangs on.
-
-    The subject is a customer's id, a subscription's id, or a customer's external id.
-    """
-    statement = (
-        select(col(TestClock.current_time))
-        .join(Subscription, col(Subscription.test_clock_id) == col(TestClock.id))
-        .join(Customer, col(Customer.id) == col(Subscription.customer_id))
-        .where(
-            col(Subscription.merchant_id) == merchant_id,
-            col(Subscription.status) != "terminated",
-            col(TestClock.deleted_at).is_(None),
-            or_(
-                col(Subscription.id) == subject,
-                col(Customer.id) == subject,
-                col(Customer.external_id) == subject,
-            ),
-        )
-        .order_by(col(Subscription.created_at).desc())
-        .limit(1)
+    statement = select(*_stored(UsageEvent.__table__)).where(  # type: ignore[attr-defined]
+        col(UsageEvent.merchant_id) == merchant_id, col(UsageEvent.id) == UUID(key)
     )
     connection = await session.connection()
-    return (await connection.execute(statement)).scalars().first()
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _event(tuple(row))
+
+
+_DIFFERING = """
+SELECT merchant_id, type, source, idempotency_key, subject, external_subject, external_id,
+       timestamp, properties::text
+FROM json_to_recordset(%(given)s::json) AS given (i uuid, c integer)
+JOIN usage_events ON id = i AND checksum IS DISTINCT FROM c
+"""
+
+
+async def stored_otherwise(
+    connection: AsyncConnection[Any], events: Sequence[EventRow], unstamped: set[str]
+) -> dict[str, EventRow]:
+    """Those of the events that are stored with other content than this, by id, as they are stored.
+
+    Of the unstamped ones it is not known when they happened, so they are all read.
+    """
+    given = [
+        {"i": event.id, "c": None if event.id in unstamped else event.checksum} for event in events
+    ]
+    found = await connection.execute(_DIFFERING, {"given": _ENCODER.encode(given).decode()})
+    rows = [_event(row) for row in await found.fetchall()]
+    return {row.id: row for row in rows}
+
+
+def _event(row: Sequence[Any]) -> EventRow:
+    merchant_id, kind, source, key, subject, external_subject, external_id, when, text = row
+    return EventRow(
+        merchant_id=merchant_id,
+        type=kind,
+        source=source,
+        idempotency_key=key,
+        subject=subject,
+        external_subject=external_subject,
+        external_id=external_id,
+        timestamp=when,
+        properties=msgspec.Raw(text),
+    )
+
+
+def _stored(events: FromClause) -> list[ColumnElement[Any]]:
+    """What `_event` takes, in its order."""
+    names = (
+        "merchant_id",
+        "type",
+        "source",
+        "idempotency_key",
+        "subject",
+        "external_subject",
+        "external_id",
+        "timestamp",
+    )
+    return [*(events.c[name] for name in names), cast(events.c.properties, Text)]
 
 
 async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywords
@@ -201,19 +290,21 @@ async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywo
     """
     if not metrics:
         return {}
-    theirs: ColumnElement[bool] = col(UsageEvent.subject).in_((customer_id, subscription_id))
-    if external_id is not None:
-        linked = col(UsageEvent.external_subject) == external_id
-        theirs = or_(theirs, and_(col(UsageEvent.subject).is_(None), linked))
-    columns = [column for metric in metrics for column in _columns(metric, _reads(metric))]
-    statement = select(*columns).where(
-        col(UsageEvent.merchant_id) == merchant_id,
-        col(UsageEvent.type).in_({metric.event_type for metric in metrics}),
-        _within(start, end),
-        theirs,
+    theirs = _Owners(
+        col(UsageEvent.subject).in_((customer_id, subscription_id)),
+        None if external_id is None else col(UsageEvent.external_subject) == external_id,
     )
-    connection = await session.connection()
-    row = (await connection.execute(statement)).one()
+    read = _Read(merchant_id, metrics, start, end, theirs)
+
+    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
+        columns = [
+            column
+            for metric in metrics
+            for column in _columns(events, metric, _reads(events.rows, metric))
+        ]
+        return select(*columns)
+
+    (row,) = await _counted(session, read, reading, lambda row: any(row[1::2]))
     pairs = zip(row[::2], row[1::2], strict=True)
     return {
         metric.id: _value(metric, amount, count)
@@ -223,23 +314,26 @@ async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywo
 
 async def total(session: AsyncSession, selection: Selection) -> Decimal:
     """The metric's reading of the whole selection."""
-    statement = _selected(select(*_columns(selection.metric)), selection)
-    connection = await session.connection()
-    amount, count = (await connection.execute(statement)).one()
+
+    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
+        return _selected(select(*_columns(events, selection.metric)), events, selection)
+
+    ((amount, count),) = await _counted(session, _read(selection), reading, lambda row: row[1])
     return _value(selection.metric, amount, count)
 
 
 async def windows(session: AsyncSession, selection: Selection, size: str) -> list[Reading]:
     """The readings of the UTC-aligned windows that have events, in order."""
-    window = _window(size)
-    amount, count = _columns(selection.metric)
-    statement = _selected(select(window, amount, count), selection).having(count > 0)
-    statement = statement.group_by(window).order_by(window).limit(READINGS_MAX + 1)
-    connection = await session.connection()
-    rows = (await connection.execute(statement)).all()
+
+    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
+        window = _window(events, size)
+        amount, count = _columns(events, selection.metric)
+        statement = _selected(select(window, amount, count), events, selection).having(count > 0)
+        return statement.group_by(window).order_by(window).limit(READINGS_MAX + 1)
+
     return [
         Reading(_value(selection.metric, amount, count), count, window=start)
-        for start, amount, count in rows
+        for start, amount, count in await _counted(session, _read(selection), reading)
     ]
 
 
@@ -247,20 +341,28 @@ async def groups(
     session: AsyncSession, selection: Selection, wanted: GroupSlice
 ) -> tuple[list[Reading], int]:
     """The wanted groups, greatest first, and how many there are."""
-    names = _group_columns(selection.merchant_id, selection.metric, wanted.dimensions)
-    amount, count = _columns(selection.metric)
-    everything = func.count().over()
-    statement = _selected(select(*names, amount, count, everything), selection)
-    statement = statement.group_by(*names).having(count > 0)
-    statement = statement.order_by(_rank(selection.metric, amount, count).desc(), *names)
-    statement = statement.limit(wanted.limit or READINGS_MAX + 1)
-    connection = await session.connection()
-    rows = (await connection.execute(statement.offset(wanted.offset))).all()
+    metric = selection.metric
+
+    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
+        names = _group_columns(events, metric, wanted.dimensions)
+        amount, count = _columns(events, metric)
+        everything = func.count().over()
+        statement = _selected(select(*names, amount, count, everything), events, selection)
+        statement = statement.group_by(*names).having(count > 0)
+        statement = statement.order_by(_rank(metric, amount, count).desc(), *names)
+        return statement.limit(wanted.limit or READINGS_MAX + 1).offset(wanted.offset)
+
+    def counting(events: _Events) -> Select[*tuple[Any, ...]]:
+        names = _group_columns(events, metric, wanted.dimensions)
+        _, count = _columns(events, metric)
+        counted = _selected(select(*names), events, selection).group_by(*names).having(count > 0)
+        return select(func.count()).select_from(counted.subquery())
+
+    rows = await _counted(session, _read(selection), reading)
     if rows:
-        return [_group_reading(selection.metric, row) for row in rows], rows[0][-1]
-    counted = _selected(select(*names), selection).group_by(*names).having(count > 0)
-    how_many = select(func.count()).select_from(counted.subquery())
-    return [], (await connection.execute(how_many)).scalar_one()
+        return [_group_reading(metric, row) for row in rows], rows[0][-1]
+    ((how_many,),) = await _counted(session, _read(selection), counting, lambda row: row[0])
+    return [], how_many
 
 
 async def group_windows(
@@ -271,19 +373,22 @@ async def group_windows(
     among: Sequence[tuple[str, ...]] | None = None,
 ) -> list[Reading]:
     """The readings of groups by window, in order of time; of all groups, or of those named."""
-    names = _group_columns(selection.merchant_id, selection.metric, dimensions)
-    window = _window(size)
-    amount, count = _columns(selection.metric)
-    statement = _selected(select(*names, amount, count, window), selection).having(count > 0)
-    if among is not None:
-        named = [
-            and_(*(name == value for name, value in zip(names, group, strict=True)))
-            for group in among
-        ]
-        statement = statement.where(or_(false(), *named))
-    statement = statement.group_by(*names, window).order_by(window, *names)
-    connection = await session.connection()
-    rows = (await connection.execute(statement.limit(READINGS_MAX + 1))).all()
+
+    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
+        names = _group_columns(events, selection.metric, dimensions)
+        window = _window(events, size)
+        amount, count = _columns(events, selection.metric)
+        statement = _selected(select(*names, amount, count, window), events, selection)
+        if among is not None:
+            named = [
+                and_(*(name == value for name, value in zip(names, group, strict=True)))
+                for group in among
+            ]
+            statement = statement.where(or_(false(), *named))
+        statement = statement.group_by(*names, window).having(count > 0)
+        return statement.order_by(window, *names).limit(READINGS_MAX + 1)
+
+    rows = await _counted(session, _read(selection), reading)
     return [_group_reading(selection.metric, row, window=row[-1]) for row in rows]
 
 
@@ -299,51 +404,157 @@ async def page(
     session: AsyncSession, selection: Selection, narrowed: EventFilter, limit: int, offset: int
 ) -> tuple[list[EventRow], int]:
     """Events of a metric, newest first; and how many there are."""
-    statement = _selected(_STORED, selection)
+    events = _read(selection).events(typed=False)
+    statement = _selected(select(*_stored(events.rows)), events, selection)
     if narrowed.external_id is not None:
-        statement = statement.where(col(UsageEvent.external_id) == narrowed.external_id)
+        statement = statement.where(events.rows.c.external_id == narrowed.external_id)
     if narrowed.external_subject is not None:
-        statement = statement.where(col(UsageEvent.external_subject) == narrowed.external_subject)
+        statement = statement.where(events.rows.c.external_subject == narrowed.external_subject)
     connection = await session.connection()
-    counted = select(func.count()).select_from(statement.subquery())
+    counted = statement.with_only_columns(func.count(), maintain_column_froms=True)
     how_many = (await connection.execute(counted)).scalar_one()
-    newest = (
-        col(UsageEvent.timestamp).desc(),
-        col(UsageEvent.created_at).desc(),
-        col(UsageEvent.id).desc(),
-    )
+    newest = (events.rows.c[name].desc() for name in ("timestamp", "created_at", "id"))
     statement = statement.order_by(*newest).limit(limit).offset(offset)
-    rows = (await connection.execute(statement)).all()
-    return [EventRow(*row) for row in rows], how_many
+    return [_event(tuple(row)) for row in await connection.execute(statement)], how_many
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """Whose events: those with such a subject, and those without one but such an external one.
+
+    None: of the latter none at all.
+    """
+
+    by_subject: ColumnElement[bool]
+    by_external_subject: ColumnElement[bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Events to read from; `typed`: the number that is read is their `quantity`."""
+
+    rows: FromClause
+    typed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Which events a statement goes through, as ranges of the two covering indexes."""
+
+    merchant_id: str
+    metrics: Sequence[BillableMetric]
+    start: datetime
+    end: datetime
+    owners: _Owners
+
+    def events(self, *, typed: bool) -> _Events:
+        """The events; typed ones are none at all where a number may stand elsewhere."""
+        every = [
+            col(UsageEvent.merchant_id) == self.merchant_id,
+            col(UsageEvent.type).in_({metric.event_type for metric in self.metrics}),
+            col(UsageEvent.timestamp) >= self.start,
+            col(UsageEvent.timestamp) < self.end,
+        ]
+        if typed and self.paths():
+            every.append(not_(self._stands_elsewhere()))
+        # One branch for each index: joined by OR, neither could be read without the table.
+        branches = [
+            _branch(col(UsageEvent.subject), col(UsageEvent.subject).is_not(None)).where(
+                self.owners.by_subject, *every
+            )
+        ]
+        if self.owners.by_external_subject is not None:
+            external = col(UsageEvent.external_subject)
+            label = func.coalesce(_linked_customer(self.merchant_id), external, "")
+            branches.append(
+                _branch(label, col(UsageEvent.subject).is_(None)).where(
+                    self.owners.by_external_subject, *every
+                )
+            )
+        return _Events(union_all(*branches).subquery("events"), typed)
+
+    def paths(self) -> set[tuple[str, str]]:
+        """By which path which type's number is read."""
+        return {
+            (metric.event_type, metric.value_property or "")
+            for metric in self.metrics
+            if metric.aggregation in NUMERIC_AGGREGATIONS
+        }
+
+    def may_be_typed(self) -> bool:
+        """An event has one `quantity`: it cannot stand for two paths."""
+        return len(self.paths()) == len({event_type for event_type, _ in self.paths()})
+
+    def _stands_elsewhere(self) -> ColumnElement[bool]:
+        """Whether `quantity` was ever read by another path than the metrics': asked once a scan.
+
+        A path is stored with the first event read by it, so a statement that sees the event sees
+        the path too.
+        """
+        own = [
+            and_(col(QuantityPath.type) == kind, col(QuantityPath.path) == path)
+            for kind, path in self.paths()
+        ]
+        return exists(
+            select(1).where(
+                col(QuantityPath.merchant_id) == self.merchant_id,
+                col(QuantityPath.type).in_({kind for kind, _ in self.paths()}),
+                not_(or_(false(), *own)),
+            )
+        )
+
+
+def _branch(label: SQLColumnExpression[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+    table = UsageEvent.__table__  # type: ignore[attr-defined]
+    return select(*table.c, label.label("label")).where(*conditions)
+
+
+def _read(selection: Selection) -> _Read:
+    owners = _of_subject(selection.merchant_id, selection.subject)
+    window = (selection.start, selection.end)
+    return _Read(selection.merchant_id, [selection.metric], *window, owners)
+
+
+async def _counted(
+    session: AsyncSession,
+    read: _Read,
+    reading: Callable[[_Events], Select[*tuple[Any, ...]]],
+    counts: Callable[[Sequence[Any]], Any] = bool,
+) -> list[tuple[Any, ...]]:
+    """The rows of a reading: from the typed column where it can be, else from the properties.
+
+    Where the typed reading counts nothing there may still be something that it does not see.
+    """
+    connection = await session.connection()
+    if read.may_be_typed():
+        typed = await connection.execute(reading(read.events(typed=True)))
+        rows = [tuple(row) for row in typed]
+        if any(counts(row) for row in rows):
+            return rows
+    found = await connection.execute(reading(read.events(typed=False)))
+    return [tuple(row) for row in found]
 
 
 def _selected(
-    statement: Select[*tuple[Any, ...]], selection: Selection
+    statement: Select[*tuple[Any, ...]], events: _Events, selection: Selection
 ) -> Select[*tuple[Any, ...]]:
+    """What narrows the events beyond their index: when the metric began, and dimensions."""
+    statement = statement.select_from(events.rows)
     metric = selection.metric
-    statement = statement.where(
-        col(UsageEvent.merchant_id) == selection.merchant_id,
-        _reads(metric),
-        _within(selection.start, selection.end),
-    )
-    if selection.subject is not None:
-        statement = statement.where(_of_subject(selection.merchant_id, selection.subject))
+    if metric.event_from is not None:
+        statement = statement.where(events.rows.c.timestamp >= metric.event_from)
     for name, values in (selection.dimensions or {}).items():
-        (column,) = _group_columns(selection.merchant_id, metric, [name])
+        (column,) = _group_columns(events, metric, [name])
         statement = statement.where(column.in_(values))
     return statement
 
 
-def _reads(metric: BillableMetric) -> ColumnElement[bool]:
+def _reads(events: FromClause, metric: BillableMetric) -> ColumnElement[bool]:
     """The metric's events: of its type, and not before it began to count."""
-    reads: ColumnElement[bool] = col(UsageEvent.type) == metric.event_type
+    reads: ColumnElement[bool] = events.c.type == metric.event_type
     if metric.event_from is not None:
-        reads = and_(reads, col(UsageEvent.timestamp) >= metric.event_from)
+        reads = and_(reads, events.c.timestamp >= metric.event_from)
     return reads
-
-
-def _within(start: datetime, end: datetime) -> ColumnElement[bool]:
-    return and_(col(UsageEvent.timestamp) >= start, col(UsageEvent.timestamp) < end)
 
 
 def _linked_customer(merchant_id: str) -> ColumnElement[str | None]:
@@ -360,67 +571,68 @@ def _linked_customer(merchant_id: str) -> ColumnElement[str | None]:
     )
 
 
-def _of_subject(merchant_id: str, subject: str) -> ColumnElement[bool]:
+def _of_subject(merchant_id: str, subject: str | None) -> _Owners:
+    if subject is None:
+        return _Owners(literal(value=True), literal(value=True))
     linked = select(col(Customer.external_id)).where(
         col(Customer.merchant_id) == merchant_id,
         col(Customer.id) == subject,
         col(Customer.deleted_at).is_(None),
     )
-    external = col(UsageEvent.external_subject)
-    return or_(
-        col(UsageEvent.subject) == subject,
-        and_(
-            col(UsageEvent.subject).is_(None),
-            or_(external == subject, external == linked.scalar_subquery()),
-        ),
+    names = array([literal(subject, Text), linked.scalar_subquery()])
+    return _Owners(
+        col(UsageEvent.subject) == subject, col(UsageEvent.external_subject) == func.any(names)
     )
 
 
 def _group_columns(
-    merchant_id: str, metric: BillableMetric, dimensions: Sequence[str]
+    events: _Events, metric: BillableMetric, dimensions: Sequence[str]
 ) -> list[ColumnElement[str]]:
     """The text by which events fall into groups; an event without the dimension has ""."""
     columns: list[ColumnElement[str]] = []
     for name in dimensions:
         if name == SUBJECT:
-            external = col(UsageEvent.external_subject)
-            own = col(UsageEvent.subject)
-            columns.append(func.coalesce(own, _linked_customer(merchant_id), external, ""))
+            columns.append(events.rows.c.label)
         else:
-            columns.append(func.coalesce(_scalar_text((metric.group_by or {})[name]), ""))
+            text = _scalar_text(events.rows.c.properties, (metric.group_by or {})[name])
+            columns.append(func.coalesce(text, ""))
     return columns
 
 
-def _window(size: str) -> ColumnElement[datetime]:
-    return func.date_trunc(size.lower(), col(UsageEvent.timestamp), "UTC")
+def _window(events: _Events, size: str) -> ColumnElement[datetime]:
+    return func.date_trunc(size.lower(), events.rows.c.timestamp, "UTC")
 
 
-def _member(path: str) -> SQLColumnExpression[Any]:
+def _member(properties: SQLColumnExpression[Any], path: str) -> SQLColumnExpression[Any]:
     # Not the subscript form: it would take the name "0" for an index where it meets a list.
-    member: SQLColumnExpression[Any] = col(UsageEvent.properties)
+    member = properties
     for name in parse_path(path):
         member = member.op("->", return_type=JSONB())(literal(name, Text))
     return member
 
 
-def _text(path: str) -> SQLColumnExpression[str]:
+def _text(properties: SQLColumnExpression[Any], path: str) -> SQLColumnExpression[str]:
     *outer, last = parse_path(path)
-    parent = _member(".".join(["$", *outer])) if outer else col(UsageEvent.properties)
+    parent = _member(properties, ".".join(["$", *outer])) if outer else properties
     return parent.op("->>", return_type=Text())(literal(last, Text))
 
 
-def _scalar_text(path: str) -> ColumnElement[str | None]:
-    scalar = func.jsonb_typeof(_member(path)).in_(("string", "number", "boolean"))
-    return case((scalar, _text(path)))
+def _scalar_text(properties: SQLColumnExpression[Any], path: str) -> ColumnElement[str | None]:
+    kind = func.jsonb_typeof(_member(properties, path))
+    return case((kind.in_(("string", "number", "boolean")), _text(properties, path)))
 
 
-def _number(path: str, reads: ColumnElement[bool]) -> ColumnElement[Decimal | None]:
-    text = _text(path)
+def _number(
+    events: _Events, path: str, reads: ColumnElement[bool]
+) -> ColumnElement[Decimal | None]:
+    if events.typed:
+        return case((reads, events.rows.c.quantity))
+    text = _text(events.rows.c.properties, path)
     return case((and_(reads, text.regexp_match(_NUMBER)), cast(text, Numeric)))
 
 
 def _columns(
-    metric: BillableMetric, reads: ColumnElement[bool] | None = None
+    events: _Events, metric: BillableMetric, reads: ColumnElement[bool] | None = None
 ) -> tuple[ColumnElement[Any], ColumnElement[int]]:
     """The metric's amount and how many events it counts, of those that `reads` leaves."""
     reads = literal(value=True) if reads is None else reads
@@ -429,27 +641,25 @@ def _columns(
         count = func.count(case((reads, 1)))
         return count, count
     if metric.aggregation == "UNIQUE_COUNT":
-        text = case((reads, _scalar_text(path)))
+        text = case((reads, _scalar_text(events.rows.c.properties, path)))
         return func.count(text.distinct()), func.count(text)
-    number = _number(path, reads)
+    number = _number(events, path, reads)
     amounts: Mapping[str, ColumnElement[Any]] = {
         "SUM": func.sum(number),
         "AVG": func.sum(number),
         "MIN": func.min(number),
         "MAX": func.max(number),
-        "LATEST": _latest(number),
+        "LATEST": _latest(events.rows, number),
     }
     return amounts[metric.aggregation], func.count(number)
 
 
-def _latest(number: ColumnElement[Decimal | None]) -> ColumnElement[Decimal | None]:
+def _latest(
+    events: FromClause, number: ColumnElement[Decimal | None]
+) -> ColumnElement[Decimal | None]:
     """The value of the greatest timestamp; of equal ones the one that was stored last."""
-    order = (
-        number.is_(None),
-        col(UsageEvent.timestamp).desc(),
-        col(UsageEvent.created_at).desc(),
-        col(UsageEvent.id).desc(),
-    )
+    newest = (events.c[name].desc() for name in ("timestamp", "created_at", "id"))
+    order = (number.is_(None), *newest)
     ordered = func.array_agg(aggregate_order_by(number, *order), type_=ARRAY(Numeric))
     return ordered[1]
 

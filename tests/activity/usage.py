@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from msgspec import Raw
+
 from models.base import new_id
 from models.database import Database
 from models.queries import usage
@@ -22,7 +24,7 @@ async def report(database: Database, shop: Shop, amounts: Sequence[int], first: 
             external_subject=None,
             external_id=None,
             timestamp=first + timedelta(minutes=number),
-            properties=json.dumps({"tokens": amount}),
+            properties=Raw(json.dumps({"tokens": amount})),
         )
         for number, amount in enumerate(amounts)
     ]

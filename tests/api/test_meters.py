@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from msgspec import Raw
 
 from activities.organizations import CreatedMerchant
 from models.billable_metrics import BillableMetric
@@ -58,7 +59,7 @@ def an_event(meter: Meter, hours: int, data: dict[str, Any], **fields: Any) -> u
     return usage.EventRow(
         merchant_id=meter.metric.merchant_id,
         timestamp=START + timedelta(hours=hours),
-        properties=json.dumps(data),
+        properties=Raw(json.dumps(data)),
         **defaults | fields,
     )
 

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import cycle
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
-from billing.metering import AGGREGATIONS, Aggregation, Event, MetricDefinition, aggregate
+from billing.metering import AGGREGATIONS, Aggregation, Event, MetricDefinition, aggregate, value_at
 from models.base import new_id
 from models.billable_metrics import BillableMetric
 from models.database import Database
@@ -120,13 +122,25 @@ def a_metric(
     )
 
 
+def extracted(draw: Draw, path: str) -> str | None:
+    """The number that an event is stored with."""
+    value = value_at(json.loads(draw.data, parse_float=Decimal, parse_int=Decimal), path)
+    return format(value, "f") if isinstance(value, Decimal) else None
+
+
 @given(
     events=st.lists(draws, max_size=25),
     path=st.sampled_from(PATHS),
     event_from=st.sampled_from([None, START + timedelta(days=10)]),
+    # By which paths numbers are read as events arrive: the metric's, another's, none, or in turn.
+    arriving=st.lists(st.sampled_from([*PATHS, ""]), min_size=1, max_size=2),
 )
 async def test_sql_equals_the_oracle(
-    database: Database, events: list[Draw], path: str, event_from: datetime | None
+    database: Database,
+    events: list[Draw],
+    path: str,
+    event_from: datetime | None,
+    arriving: list[str],
 ) -> None:
     merchant_id = new_id("org")
     metrics = [a_metric(merchant_id, name, path, event_from) for name in AGGREGATIONS]
@@ -141,9 +155,11 @@ async def test_sql_equals_the_oracle(
             external_subject=draw.external_subject,
             external_id=None,
             timestamp=draw.timestamp,
-            properties=draw.data,
+            quantity=extracted(draw, read_by) if read_by else None,
+            quantity_path=read_by,
+            properties=Raw(draw.data),
         )
-        for at, draw in enumerate(events)
+        for at, (draw, read_by) in enumerate(zip(events, cycle(arriving)))
     ]
     async with database.transaction() as session:
         for row in rows:
