@@ -173,7 +173,12 @@ async def payment_filter(
 Filter = Annotated[tuple[str | None, str | None], Depends(payment_filter)]
 
 
-@router.post("", operation_id="createPayment", status_code=201)
+@router.post(
+    "",
+    operation_id="createPayment",
+    status_code=201,
+    responses={200: {"model": Payment, "description": "Its key made it already"}},
+)
 async def create_payment(
     body: NewPayment,
     caller: Caller,

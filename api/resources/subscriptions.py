@@ -352,7 +352,12 @@ async def list_scope(
 Scope = Annotated[_Scope, Depends(list_scope)]
 
 
-@router.post("", operation_id="createSubscription", status_code=201)
+@router.post(
+    "",
+    operation_id="createSubscription",
+    status_code=201,
+    responses={200: {"model": Subscription, "description": "It existed already"}},
+)
 async def create_subscription(
     body: NewSubscription,
     caller: Caller,

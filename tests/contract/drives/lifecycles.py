@@ -1,0 +1,165 @@
+"""Happy paths of what lives: events, subscriptions, invoices, payments, test clocks."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from tests.contract.world import SOON, START, World, fresh, ids
+
+
+def ingest_event(world: World) -> None:
+    """One event."""
+    world.use_tokens(world.customer_id, [1], first=SOON, prefix=fresh("contract-"))
+
+
+def create_subscription(world: World) -> None:
+    """A new one, and the same again."""
+    created = world.a_subscription()
+    again = world.client.subscriptions.create(
+        name="Metered",
+        plan_id=created.plan_id,
+        customer_id=created.customer_id,
+        started_at=START,
+        test_clock_id=world.clock_id,
+    )
+    assert again.id == created.id
+
+
+def list_subscriptions(world: World) -> None:
+    """Finds the customer's."""
+    listed = world.client.subscriptions.list(
+        request={"customer_id": world.subscription.customer_id, "status": ["active"]}
+    )
+    assert ids(listed.data) == {world.subscription.id}
+
+
+def get_subscription(world: World) -> None:
+    """Reads it back."""
+    got = world.client.subscriptions.get(id=world.subscription.id)
+    assert got.status == "active"
+
+
+def terminate_subscription(world: World) -> None:
+    """Ends one."""
+    ended = world.client.subscriptions.terminate(id=world.a_subscription().id, reason="Enough")
+    assert ended.status == "terminated"
+
+
+def list_invoices(world: World) -> None:
+    """Finds the subscription's."""
+    assert world.invoice_id in {each.id for each in world.invoices(world.subscription.id)}
+
+
+def get_invoice(world: World) -> None:
+    """Reads the first back."""
+    assert world.client.invoices_v2.get(id=world.invoice_id).grand_total == "53.90"
+
+
+def get_invoice_line_items(world: World) -> None:
+    """Sees its one line."""
+    listed = world.client.invoices_v2.get_line_items(id=world.invoice_id)
+    assert [line.total_price for line in listed.line_items] == ["49.00"]
+
+
+def list_line_items(world: World) -> None:
+    """Finds the subscription's lines across its invoices."""
+    listed = world.client.invoices_v2.list_line_items(
+        request={"subscription_id": world.subscription.id}
+    )
+    assert listed.data
+
+
+def create_payment(world: World) -> str:
+    """A payment link, and the same by its key."""
+    key = fresh("payment-")
+    created = [
+        world.client.payments.create(
+            amount="12.50",
+            currency="USD",
+            merchant_id=world.merchant_id,
+            customer_id=world.customer_id,
+            idempotency_key=key,
+        )
+        for _time in range(2)
+    ]
+    assert created[0].id == created[1].id
+    assert [each.status for each in world.exchanges[-2:]] == [201, 200]
+    return created[0].id
+
+
+def list_payments(world: World) -> None:
+    """Finds one."""
+    created = create_payment(world)
+    listed = world.client.payments.list(request={"customer_id": world.customer_id, "limit": 100})
+    assert created in ids(listed.data)
+
+
+def get_payment(world: World) -> None:
+    """Reads one back."""
+    created = create_payment(world)
+    assert world.client.payments.get(id=created).id == created
+
+
+def list_payment_sessions(world: World) -> None:
+    """Finds the subscription's first."""
+    listed = world.client.payment_sessions.list_payment_sessions(
+        request={"subscription_id": world.subscription.id}
+    )
+    assert listed.data
+
+
+def create_test_clock(world: World) -> str:
+    """A clock of its own."""
+    clock = world.client.test_clocks.create(
+        name="Contract",
+        description="Told by the suite",
+        current_time=START,
+        merchant_id=world.merchant_id,
+    )
+    return clock.id
+
+
+def list_test_clocks(world: World) -> None:
+    """Finds one."""
+    created = create_test_clock(world)
+    listed = world.client.test_clocks.list(request={"limit": 100})
+    assert created in ids(listed.data)
+
+
+def get_test_clock(world: World) -> None:
+    """Reads one back."""
+    assert world.client.test_clocks.get(id=create_test_clock(world)).current_time == START
+
+
+def advance_test_clock(world: World) -> None:
+    """A day, by its length."""
+    advanced = world.client.test_clocks.advance(
+        id=create_test_clock(world), request_body={"advance_by": "P1D"}
+    )
+    assert advanced.current_time == START + timedelta(days=1)
+
+
+def delete_test_clock(world: World) -> None:
+    """Deletes one."""
+    assert world.client.test_clocks.delete(id=create_test_clock(world)).deleted_at is not None
+
+
+CASES: dict[str, Callable[[World], object]] = {
+    "ingestEvent": ingest_event,
+    "createSubscription": create_subscription,
+    "listSubscriptions": list_subscriptions,
+    "getSubscription": get_subscription,
+    "terminateSubscription": terminate_subscription,
+    "listInvoices": list_invoices,
+    "getInvoice": get_invoice,
+    "getInvoiceLineItems": get_invoice_line_items,
+    "listLineItems": list_line_items,
+    "createPayment": create_payment,
+    "listPayments": list_payments,
+    "getPayment": get_payment,
+    "listPaymentSessions": list_payment_sessions,
+    "createTestClock": create_test_clock,
+    "listTestClocks": list_test_clocks,
+    "getTestClock": get_test_clock,
+    "advanceTestClock": advance_test_clock,
+    "deleteTestClock": delete_test_clock,
+}
