@@ -78,12 +78,21 @@ class OutboxRelay:
                     break
 
     async def relay_once(self) -> bool:
-        """Starts a batch; whether there may be more."""
+        """Starts a batch; whether there may be more.
+
+        What was started is marked even where its neighbor failed; what failed is tried again.
+        """
         async with self._database.transaction() as session:
             rows = await outbox.claim(session, BATCH_SIZE)
-            await asyncio.gather(*(self._start(row) for row in rows))
-            for row in rows:
-                await outbox.mark_sent(session, row.merchant_id, row.workflow_id)
+            results = await asyncio.gather(
+                *(self._start(row) for row in rows), return_exceptions=True
+            )
+            for row, result in zip(rows, results, strict=True):
+                if result is None:
+                    await outbox.mark_sent(session, row.merchant_id, row.workflow_id)
+        failed = [result for result in results if result is not None]
+        if failed:
+            raise failed[0]
         return len(rows) == BATCH_SIZE
 
     async def start_owed(self, merchant_id: str, workflow_id: str) -> bool:

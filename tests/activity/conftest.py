@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from activities.organizations import CreatedMerchant, CreateMerchant, OrganizationActivities
 from models.base import new_id
 from models.database import Database
 from tests.conftest import migrate
@@ -23,3 +24,9 @@ async def own_database(database_url: str) -> AsyncIterator[Database]:
         yield database
         await database.close()
         connection.execute(f'DROP DATABASE "{name}"')
+
+
+@pytest.fixture
+async def merchant_of_own(own_database: Database) -> CreatedMerchant:
+    """A merchant in that database."""
+    return await OrganizationActivities(own_database).create_merchant(CreateMerchant("Own"))
