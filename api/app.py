@@ -24,10 +24,12 @@ from api.pages.rendering import mount_static
 from api.resources import (
     billable_metrics,
     customers,
+    disputes,
     entitlements,
     events,
     external_references,
     features,
+    fee_prices,
     fees,
     invoices,
     items,
@@ -37,12 +39,14 @@ from api.resources import (
     payment_methods,
     payment_sessions,
     payments,
+    plan_versions,
     plans,
     prices,
     products,
     revenue,
     subscriptions,
     test_clocks,
+    usage_events,
     users,
 )
 from models.database import Database
@@ -60,6 +64,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     fees.router,
     prices.router,
     plans.router,
+    plan_versions.router,
     customers.router,
     users.router,
     external_references.router,
@@ -73,6 +78,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     payment_methods.router,
     test_clocks.router,
     entitlements.router,
+    usage_events.router,
+    fee_prices.router,
+    disputes.router,
     revenue.router,
 )
 

@@ -1,7 +1,7 @@
 """Which lines a plan version may hold; it neither rates nor stores them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,3 +60,8 @@ def _check_term(
     if parse_duration(line.billing_cadence) != parse_duration(billing_cadence):
         message = "A metered price is billed with the plan: its cadence must be the plan's"
         raise InvalidValue(message, field=field)
+
+
+def replaced_keys(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """The keys whose line stays and whose price is another one; both map keys to price ids."""
+    return sorted(key for key in before if key in after and before[key] != after[key])

@@ -41,7 +41,7 @@ class Plan(Table, table=True):
 
 
 class PlanVersion(Table, table=True):
-    """One complete price set of a plan; numbered from 1, never changed."""
+    """One complete price set of a plan; numbered from 1, and what it charges never changes."""
 
     __tablename__ = "plan_versions"
     __table_args__ = (UniqueConstraint("plan_id", "number"),)
@@ -50,7 +50,10 @@ class PlanVersion(Table, table=True):
     merchant_id: str = Field(foreign_key="merchants.id")
     plan_id: str = Field(foreign_key="plans.id")
     number: int
+    based_on_version_id: str | None = None
+    """The default when this one was made."""
     created_at: datetime = stored_at()
+    updated_at: datetime = stored_at()
 
 
 class PlanLine(Table, table=True):

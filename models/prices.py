@@ -36,3 +36,9 @@ class Price(Table, table=True):
     created_at: datetime = stored_at()
     updated_at: datetime = stored_at()
     deleted_at: datetime | None = instant(nullable=True)
+
+    def value(self) -> dict[str, Any]:
+        """All that the price says, without its identity."""
+        return self.model_dump(
+            exclude={"id", "merchant_id", "created_at", "updated_at", "deleted_at"}
+        )

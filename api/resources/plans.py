@@ -1,20 +1,22 @@
 """Plans on the wire, with the price set of their default version; versions are not listed here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 
 from api.deps import Caller, Now, OwnMerchant, Session
 from api.pagination import Listing, Paging, listing, paginate
-from api.price_answers import Price
+from api.plan_answers import Plan, plan_answers
+from api.plan_lines import Line, PlanLineInput, add_version, check, draft, drafts
 from api.schema import (
-    Absent,
     Body,
     Currency,
+    CustomerId,
     Description,
     DurationText,
     Instant,
@@ -27,18 +29,15 @@ from api.schema import (
     PricingUnitId,
     ProductId,
     Rate,
-    Wire,
     found,
     omitted,
 )
 from billing.currencies import is_currency
 from billing.errors import InvalidValue, NotFound
-from billing.plans import CADENCES, INTERVALS, LINES_MAX, PlanLineDraft, check_lines
+from billing.plans import INTERVALS, LINES_MAX
 from models import plans as tables
 from models.base import new_id
-from models.features import Feature
-from models.prices import Price as PriceRow
-from models.queries import organizations, plans, prices, products
+from models.queries import customers, organizations, plans, products
 
 router = APIRouter(prefix="/v0/plans", tags=["Plans"])
 
@@ -47,35 +46,6 @@ Interval = Literal["monthly", "quarterly", "yearly", "annual"]
 TaxBehavior = Literal["exclusive", "inclusive"]
 Percent = Annotated[Rate, Field(ge=0, le=100)]
 Days = Annotated[int, Field(ge=1, le=30)]
-LineKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}$")]
-
-
-class PlanLineInput(Body):
-    """A price and the key by which its line is addressed."""
-
-    price_id: PriceId
-    key: LineKey | None = None
-
-
-def _line(value: Any) -> Any:
-    return {"priceId": value} if isinstance(value, str) else value
-
-
-_LINE_SCHEMA = {
-    "anyOf": [
-        {"type": "string", "pattern": "^price_[a-zA-Z0-9]{1,64}$"},
-        {
-            "type": "object",
-            "properties": {
-                "priceId": {"type": "string", "pattern": "^price_[a-zA-Z0-9]{1,64}$"},
-                "key": {"type": "string", "pattern": r"^[a-z0-9][a-z0-9_\-]{0,63}$"},
-            },
-            "required": ["priceId"],
-            "additionalProperties": False,
-        },
-    ]
-}
-Line = Annotated[PlanLineInput, BeforeValidator(_line), WithJsonSchema(_LINE_SCHEMA)]
 
 
 class CreditAllocationInput(Body):
@@ -140,75 +110,6 @@ class PlanPatch(Patch):
     version_transition: VersionTransitionInput = omitted()
 
 
-class PlanPaymentTerm(Wire):
-    """Which terms the plan's prices have."""
-
-    in_arrears: bool = Field(alias="in_arrears")
-    in_advance: bool = Field(alias="in_advance")
-
-
-class PlanPrice(Price):
-    """A price as a plan shows it."""
-
-    @classmethod
-    def of(cls, row: PriceRow, features: Mapping[str, Feature]) -> Self:
-        """The answer for a row; here a rate type is always given."""
-        return super().of(row, features).model_copy(update={"rate_type": row.rate_type or "amount"})
-
-
-class VersionTransition(Wire):
-    """When a new version takes effect."""
-
-    effective_date: str
-    proration: str
-
-
-class Plan(Wire):
-    """A plan and the prices of its default version."""
-
-    object: Literal["plan"] = "plan"
-    id: str
-    merchant_id: str
-    product_id: str
-    name: str
-    description: Absent[str] = None
-    invoice_display_name: Absent[str] = None
-    currency: str
-    billing_cadence: str
-    billing_interval: str
-    billing_version: int
-    billing_anchor: Instant | None
-    default_tax_code: str
-    default_tax_rate: Rate
-    tax_behavior: str
-    payment_term: PlanPaymentTerm
-    prices: list[PlanPrice]
-    renewal_reminder_enabled: bool
-    renewal_reminder_days: int
-    credit_allocations: list[dict[str, Any]]
-    default_version_id: str
-    stable_price_ids: bool
-    version_transition: VersionTransition
-    created_at: Instant
-    updated_at: Instant
-
-    @classmethod
-    def of(
-        cls, row: tables.Plan, carried: Sequence[PriceRow], features: Mapping[str, Feature]
-    ) -> Self:
-        """The answer for a row and the prices of its default version."""
-        terms = {price.payment_term for price in carried}
-        return cls.from_row(
-            row,
-            billing_interval=CADENCES.get(row.billing_cadence, row.billing_cadence),
-            payment_term=PlanPaymentTerm(
-                in_arrears="in_arrears" in terms, in_advance="in_advance" in terms
-            ),
-            prices=[PlanPrice.of(price, features) for price in carried],
-            version_transition=VersionTransition.model_validate(row.version_transition),
-        )
-
-
 @router.post("", operation_id="createPlan", status_code=201)
 async def create_plan(body: NewPlan, caller: Caller, now: Now, session: Session) -> Plan:
     """Create a plan; its prices become version 1, published and default."""
@@ -229,11 +130,11 @@ async def create_plan(body: NewPlan, caller: Caller, now: Now, session: Session)
             }
         ),
     )
-    lines = await _drafts(session, merchant_id, body.prices)
-    _check(lines, row)
+    lines = await drafts(session, merchant_id, body.prices, set())
+    check(lines, row)
     session.add(row)
     await session.flush()
-    await _add_version(session, row, number=1, lines=lines)
+    await add_version(session, row, row.default_version_id, lines)
     return await _answer(session, row)
 
 
@@ -246,7 +147,48 @@ async def list_plans(
 ) -> Listing[Plan]:
     """List plans, newest first."""
     page = await paginate(session, plans.newest_first(merchant_id, product_id), paging)
-    answers = await _answers(session, merchant_id, page.rows)
+    answers = await plan_answers(session, merchant_id, page.rows)
+    return listing(answers, page.total, paging)
+
+
+@dataclass(frozen=True, slots=True)
+class AvailableFilter:
+    """What the plans on offer may be narrowed by; a part of the name matches without case."""
+
+    product_id: str | None
+    name_part: str | None
+
+
+async def available_filter(
+    product_id: Annotated[ProductId | None, Query(alias="productId")] = None,
+    search: Label | None = None,
+) -> AvailableFilter:
+    """Reads the filter."""
+    return AvailableFilter(product_id, search)
+
+
+Filter = Annotated[AvailableFilter, Depends(available_filter)]
+
+
+# Before `/{id}`, which would read the word as an id.
+@router.get("/available", operation_id="listAvailablePlans")
+async def list_available_plans(
+    customer_id: Annotated[CustomerId, Query(alias="customerId")],
+    caller: Caller,
+    paging: Paging,
+    session: Session,
+    narrowed: Filter,
+) -> Listing[Plan]:
+    """List the plans of the products that the customer has no living subscription to."""
+    customer = found(await customers.get(session, caller.merchant_id, customer_id), "customer")
+    statement = plans.available_to(
+        customer.merchant_id,
+        customer.id,
+        product_id=narrowed.product_id,
+        name_part=narrowed.name_part,
+    )
+    page = await paginate(session, statement, paging)
+    answers = await plan_answers(session, customer.merchant_id, page.rows)
     return listing(answers, page.total, paging)
 
 
@@ -285,17 +227,17 @@ async def _change_lines(
         row.default_version_id
     ]
     if price_ids is None:
-        _check([_draft(line.key, price) for line, price in current], row)
+        check([draft(line.key, price) for line, price in current], row)
         return
     keys = {line.price_id: line.key for line, _ in current}
     inputs = [PlanLineInput(priceId=price_id, key=keys.get(price_id)) for price_id in price_ids]
-    lines = await _drafts(session, row.merchant_id, inputs)
-    _check(lines, row)
+    lines = await drafts(session, row.merchant_id, inputs, set(keys.values()))
+    check(lines, row)
     if [line.price_id for line, _ in current] == list(price_ids):
         return
-    number = await plans.last_number(session, row.merchant_id, row.id) + 1
-    row.default_version_id = new_id("pver")
-    await _add_version(session, row, number=number, lines=lines)
+    version = await add_version(session, row, new_id("pver"), lines)
+    # Here the plan moves to the prices that were named: no id takes another one's value.
+    row.default_version_id = version.id
 
 
 async def _check_new(session: Session, merchant_id: str, body: NewPlan, now: datetime) -> None:
@@ -324,63 +266,5 @@ def _cadence(cadence: str | None, interval: str | None) -> str:
     return cadence or INTERVALS.get(interval or "", "P1M")
 
 
-def _draft(key: str, price: PriceRow) -> PlanLineDraft:
-    return PlanLineDraft(
-        key=key,
-        price_id=price.id,
-        metric_id=price.billable_metric_id,
-        payment_term=price.payment_term,
-        billing_cadence=price.billing_cadence,
-    )
-
-
-async def _drafts(
-    session: Session, merchant_id: str, inputs: Sequence[PlanLineInput]
-) -> list[PlanLineDraft]:
-    """The lines with their prices; a line without a key gets its first price's id as one."""
-    known = await prices.among(session, merchant_id, [line.price_id for line in inputs])
-    drafts = []
-    for line in inputs:
-        price = found(known.get(line.price_id), f"price: {line.price_id}")
-        drafts.append(_draft(line.key or line.price_id.lower(), price))
-    return drafts
-
-
-def _check(lines: Sequence[PlanLineDraft], row: tables.Plan) -> None:
-    check_lines(lines, billing_cadence=row.billing_cadence, billing_version=row.billing_version)
-
-
-async def _add_version(
-    session: Session, row: tables.Plan, *, number: int, lines: Sequence[PlanLineDraft]
-) -> None:
-    """Stores version `number` under the id that the plan names as its default."""
-    session.add(
-        tables.PlanVersion(
-            id=row.default_version_id, merchant_id=row.merchant_id, plan_id=row.id, number=number
-        )
-    )
-    await session.flush()
-    session.add_all(
-        tables.PlanLine(
-            plan_version_id=row.default_version_id,
-            key=line.key,
-            merchant_id=row.merchant_id,
-            price_id=line.price_id,
-            position=position,
-        )
-        for position, line in enumerate(lines)
-    )
-    await session.flush()
-
-
 async def _answer(session: Session, row: tables.Plan) -> Plan:
-    return (await _answers(session, row.merchant_id, [row]))[0]
-
-
-async def _answers(session: Session, merchant_id: str, rows: Sequence[tables.Plan]) -> list[Plan]:
-    """The answers for a page of plans, in three statements whatever its length."""
-    versions = await plans.lines(session, merchant_id, [row.default_version_id for row in rows])
-    carried = {key: [price for _, price in lines] for key, lines in versions.items()}
-    everything = [price for prices_ in carried.values() for price in prices_]
-    features = await prices.features_of(session, merchant_id, everything)
-    return [Plan.of(row, carried[row.default_version_id], features) for row in rows]
+    return (await plan_answers(session, row.merchant_id, [row]))[0]

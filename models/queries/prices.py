@@ -1,6 +1,6 @@
 """Statements on prices and on who uses one; deleted prices are out of every list and look-up."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func
@@ -60,6 +60,19 @@ async def among(
         )
         .order_by(col(Price.id))
         .with_for_update(read=True)
+    )
+    return {price.id: price for price in (await session.exec(statement)).all()}
+
+
+async def locked(
+    session: AsyncSession, merchant_id: str, price_ids: Collection[str]
+) -> dict[str, Price]:
+    """These prices by id, locked: their values are about to move between them."""
+    statement = (
+        select(Price)
+        .where(Price.merchant_id == merchant_id, col(Price.id).in_(price_ids))
+        .order_by(col(Price.id))
+        .with_for_update()
     )
     return {price.id: price for price in (await session.exec(statement)).all()}
 
