@@ -14,6 +14,7 @@ from activities.gateways.port import PaymentGateway
 from activities.gateways.simulated import SimulatedGateway
 from activities.invoices import InvoiceActivities
 from activities.outbox import OutboxRelay
+from activities.overdue import OverdueActivities
 from activities.payments import PaymentActivities
 from activities.refusals import Refusals
 from activities.reservations import ReservationActivities
@@ -26,6 +27,7 @@ from workflows.connection import connect, register_search_attributes
 from workflows.entitlement_reservation import EntitlementReservationWorkflow
 from workflows.invoice_close import InvoiceCloseWorkflow
 from workflows.options import BILLING_QUEUE, PAYMENTS_QUEUE, STICKY_TIMEOUT, TASK_TIMEOUT
+from workflows.overdue_sweep import OverdueSweepWorkflow, ensure_schedule
 from workflows.payment_collection import PaymentCollectionWorkflow
 from workflows.subscription import SubscriptionWorkflow
 from workflows.test_clock import TestClockWorkflow
@@ -36,6 +38,7 @@ WORKFLOWS = [
     PaymentCollectionWorkflow,
     EntitlementReservationWorkflow,
     TestClockWorkflow,
+    OverdueSweepWorkflow,
 ]
 # Deterministic as far as workflows use them (messages and pure rules); loading them once for all
 # workflows instead of once per instance makes the first task of each some thirty times faster.
@@ -90,6 +93,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             reservations.view_reservation,
             reservations.expire_reservation,
             test_clocks.run_slice,
+            OverdueActivities(database).sweep_overdue,
         ],
         workflow_runner=workflow_runner(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -141,6 +145,7 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stopped.set)
     client = await connect(settings.temporal_address, settings.temporal_namespace)
     await register_search_attributes(client)
+    await ensure_schedule(client)
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     gateway = SimulatedGateway(settings.gateway_url)
     try:

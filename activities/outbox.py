@@ -23,7 +23,7 @@ from temporalio.service import RPCError
 
 from models.database import Database
 from models.outbox import OutboxRow
-from models.queries import outbox
+from models.queries import outbox, overdue
 
 log = structlog.get_logger(__name__)
 
@@ -96,8 +96,14 @@ class OutboxRelay:
         return len(rows) == BATCH_SIZE
 
     async def start_owed(self, merchant_id: str, workflow_id: str) -> bool:
-        """Starts one owed workflow at once; False when the outbox owes no such start."""
+        """Starts one owed workflow at once; False when the outbox owes no such start.
+
+        Asked for one that Temporal does not know, so what the rows still need is owed again first.
+        """
         async with self._database.transaction() as session:
+            start = await overdue.start_of(session, merchant_id, workflow_id)
+            if start is not None:
+                await outbox.owe_again(session, start)
             row = await outbox.unsent(session, merchant_id, workflow_id)
             if row is None:
                 return False
@@ -114,7 +120,7 @@ class OutboxRelay:
                 id=row.workflow_id,
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 search_attributes=TypedSearchAttributes(self._attributes(argument)),
                 task_timeout=self._task_timeout,
                 rpc_timeout=START_TIMEOUT,

@@ -42,6 +42,25 @@ async def add(session: AsyncSession, start: WorkflowStart) -> None:
     await session.exec(select(func.pg_notify(CHANNEL, "")))
 
 
+async def owe_again(session: AsyncSession, start: WorkflowStart) -> None:
+    """Owes a start once more, with today's argument; the relay finds out whether it is needed."""
+    await session.exec(
+        insert(OutboxRow)
+        .values(
+            workflow_id=start.workflow_id,
+            merchant_id=start.merchant_id,
+            workflow_type=start.workflow_type,
+            argument=start.argument,
+            created_at=func.now(),
+        )
+        .on_conflict_do_update(
+            index_elements=[col(OutboxRow.workflow_id)],
+            set_={"argument": start.argument, "sent_at": None},
+        )
+    )
+    await session.exec(select(func.pg_notify(CHANNEL, "")))
+
+
 async def claim(session: AsyncSession, limit: int) -> list[OutboxRow]:
     """The oldest unsent rows of all merchants, locked until the transaction ends."""
     rows = await session.exec(
