@@ -15,9 +15,13 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from api import errors
+from api import errors, event_batches, event_lane
 from api.auth import KeyRing
 from api.commands import Commands, Unavailable
+from api.committer import Committer
+from api.event_lane import EventLane
+from api.event_types import EventTypes
+from api.fast_lane import FastLane
 from api.intake import Intake
 from api.pages import checkout
 from api.pages.rendering import mount_static
@@ -172,14 +176,19 @@ def create_app(
     app.state.database = opened
     app.state.commands = commands
     app.state.key_ring = KeyRing(opened)
+    app.state.event_types = EventTypes(opened)
+    app.state.committer = Committer(opened)
     app.include_router(operations)
     for router in ROUTERS:
         app.include_router(router, responses=errors.RESPONSES)
     app.include_router(checkout.router)
     mount_static(app)
     errors.install(app)
+    idempotency.install(app)
     app.add_exception_handler(Unavailable, errors.server_away)
-    app.add_middleware(Intake)
+    app.add_middleware(Intake, bulky={event_batches.PATH: event_batches.BODY_BYTES_MAX})
+    lane = EventLane(app.state.key_ring, app.state.event_types, app.state.committer)
+    app.add_middleware(FastLane, lanes={event_lane.PATH: lane})
     return app
 
 

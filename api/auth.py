@@ -68,6 +68,12 @@ class KeyRing:
         self._entries[digest] = (monotonic() + CACHE_TTL_SECONDS, caller)
         return caller
 
+    def known(self, authorization: str) -> Caller | None:
+        """The caller, where this header was proved within the last seconds; None is no refusal."""
+        scheme, _, key = authorization.partition(" ")
+        entry = self._entries.get(digest_of(key)) if scheme == "Bearer" else None
+        return entry[1] if entry is not None and entry[0] > monotonic() else None
+
     @staticmethod
     def _key(authorization: str | None) -> str:
         if not authorization:

@@ -7,7 +7,7 @@ is too large to be read, and text that PostgreSQL cannot hold, wherever in the r
 import json
 import re
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -29,8 +29,8 @@ _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity|[0-9][eE]\+?[
 _NUMBER_BOUND = 1e300
 
 
-class _Refused(Exception):
-    """Carries the answer to a request that does not reach the app."""
+class Refused(Exception):
+    """Carries the answer to what does not reach the app: a status and words."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -38,24 +38,27 @@ class _Refused(Exception):
         self.message = message
 
 
-def request_id_of(headers: Headers) -> str:
+def request_id_of(given: str) -> str:
     """The caller's X-Request-Id where it is sane, else a fresh one."""
-    given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.match(given) else str(uuid_utils.uuid7().hex)
 
 
 class Intake:
-    """Wraps the app; everything it does holds for every route."""
+    """Wraps the app; everything it does holds for every route.
 
-    def __init__(self, app: ASGIApp) -> None:
+    But for the bulky ones, by path: they have a limit of their own and check their bodies' parts.
+    """
+
+    def __init__(self, app: ASGIApp, bulky: Mapping[str, int] | None = None) -> None:
         self._app = app
+        self._bulky = bulky or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes an HTTP request through, everything else unseen."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = request_id_of(Headers(scope=scope))
+        request_id = request_id_of(Headers(scope=scope).get("x-request-id", ""))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(requestId=request_id)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -65,10 +68,12 @@ class Intake:
         began = time.perf_counter()
         try:
             check_target(scope)
-            body = await _read_body(Headers(scope=scope), receive)
-            check_body(body)
+            bytes_max = self._bulky.get(scope["path"], BODY_BYTES_MAX)
+            body = await _read_body(Headers(scope=scope), receive, bytes_max)
+            if scope["path"] not in self._bulky:
+                check_body(body)
             await self._app(scope, _Replay(body, receive), reply)
-        except _Refused as refused:
+        except Refused as refused:
             answer = JSONResponse(
                 error_body(refused.status, refused.message), status_code=refused.status
             )
@@ -118,11 +123,11 @@ class _Replay:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes:
+async def _read_body(headers: Headers, receive: Receive, bytes_max: int) -> bytes:
     """The whole body; reading stops at the limit, also when its length was not announced."""
     announced = headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced[:20]) > BODY_BYTES_MAX:
-        raise _Refused(413, "The body is larger than 1 MiB")
+    if announced.isdecimal() and int(announced[:20]) > bytes_max:
+        raise _too_large(bytes_max)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -131,10 +136,14 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
             return b""
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > BODY_BYTES_MAX:
-            raise _Refused(413, "The body is larger than 1 MiB")
+        if size > bytes_max:
+            raise _too_large(bytes_max)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _too_large(bytes_max: int) -> "Refused":
+    return Refused(413, f"The body is larger than {bytes_max // 1024**2} MiB")
 
 
 def check_target(scope: Scope) -> None:
@@ -143,7 +152,7 @@ def check_target(scope: Scope) -> None:
     for part in (target, scope.get("query_string", b"")):
         decoded = unquote_to_bytes(part.replace(b"+", b" "))
         if b"\x00" in decoded or not _is_utf8(decoded):
-            raise _Refused(400, "The address holds characters that are not allowed")
+            raise Refused(400, "The address holds characters that are not allowed")
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -160,7 +169,7 @@ def check_body(body: bytes) -> None:
     Most bodies hold none of the suspicious bytes and cost one search.
     """
     if not body.isascii() and not _is_utf8(body):
-        raise _Refused(400, "The body is not valid UTF-8")
+        raise Refused(400, "The body is not valid UTF-8")
     if not _SUSPICIOUS.search(body) and body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return
     try:
@@ -168,7 +177,7 @@ def check_body(body: bytes) -> None:
     except (ValueError, RecursionError):
         # Not JSON: a form (where %00 is a NUL), or malformed, which the app answers itself.
         if b"%00" in body:
-            raise _Refused(400, "The body holds a NUL character") from None
+            raise Refused(400, "The body holds a NUL character") from None
         return
     _check_text(content)
 
@@ -176,21 +185,21 @@ def check_body(body: bytes) -> None:
 def _bounded(text: str) -> float:
     number = float(text)
     if abs(number) > _NUMBER_BOUND:
-        raise _Refused(400, "The body holds a number that is out of range")
+        raise Refused(400, "The body holds a number that is out of range")
     return number
 
 
 def _no_constant(name: str) -> None:
-    raise _Refused(400, f"The body holds {name}, which is not JSON")
+    raise Refused(400, f"The body holds {name}, which is not JSON")
 
 
 def _check_text(content: Any) -> None:
     level, depth = [content], 0
     while level:
         if depth > DEPTH_MAX:
-            raise _Refused(400, f"The body is nested deeper than {DEPTH_MAX} levels")
+            raise Refused(400, f"The body is nested deeper than {DEPTH_MAX} levels")
         if any(isinstance(value, str) and not _storable(value) for value in level):
-            raise _Refused(400, "The body holds a NUL character or a lone surrogate")
+            raise Refused(400, "The body holds a NUL character or a lone surrogate")
         level = [member for value in level for member in _members(value)]
         depth += 1
 

@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -11,6 +14,10 @@ from models import tables
 
 # A session resolves foreign keys by name: whoever opens one needs every table to be known.
 assert tables.metadata.tables
+
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 15
+"""How long a statement of a hot path may take before its caller is told to come again."""
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -35,8 +42,9 @@ class Database:
             pool_pre_ping=True,
             # Values stay out of error messages and so out of logs.
             hide_parameters=True,
-            connect_args={"connect_timeout": 3, "options": "-c timezone=UTC"},
+            connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC"},
         )
+        self._idle: list[psycopg.AsyncConnection[Any]] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -45,6 +53,40 @@ class Database:
             async with session.begin():
                 yield session
 
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A bare connection on which each statement commits by itself: for the hot paths.
+
+        How many there are is up to its few users; each holds one at a time.
+        """
+        connection = self._idle.pop() if self._idle else await self._connect()
+        try:
+            yield connection
+        finally:
+            if connection.info.transaction_status == TransactionStatus.IDLE:
+                self._idle.append(connection)
+            else:
+                await connection.close()
+                # What broke this one, a restart of the server mostly, has broken the others too.
+                await self._close_idle()
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        url = make_url(self.url).set(drivername="postgresql")
+        return await psycopg.AsyncConnection.connect(
+            url.render_as_string(hide_password=False),
+            autocommit=True,
+            # Prepared at its first use: there are few statements, and each runs all the time.
+            prepare_threshold=0,
+            connect_timeout=CONNECT_SECONDS,
+            tcp_user_timeout=ANSWER_SECONDS * 1000,
+            options=f"-c timezone=UTC -c statement_timeout={ANSWER_SECONDS}s",
+        )
+
+    async def _close_idle(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
+
     async def close(self) -> None:
         """Returns every connection."""
+        await self._close_idle()
         await self._engine.dispose()

@@ -1,55 +1,19 @@
 """Usage events on the wire: accepted once, stored with every digit, never changed."""
 
-import json
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal, Self
 
-import msgspec
-from fastapi import APIRouter, Request
-from pydantic import model_validator
+from fastapi import APIRouter, Request, Response
 
-from api.deps import Caller, Now, Session
-from api.errors import Unprocessable
-from api.schema import (
-    Absent,
-    Body,
-    ExternalId,
-    Instant,
-    MerchantId,
-    PrintableText,
-    Wire,
-    found,
-)
-from billing.errors import InvalidValue
+from api import event_batches, event_bodies, event_reading
+from api.committer import Committer
+from api.deps import Caller
+from api.event_bodies import NewEvent
+from api.event_lane import stored
+from api.schema import Absent, Instant, Wire
 from models.base import new_id
-from models.queries import billable_metrics, usage
+from models.queries import usage
 
 router = APIRouter(prefix="/v0/events", tags=["Events"])
-
-DATA_BYTES_MAX = 64 * 1024
-NUMBER_LENGTH_MAX = 400
-EXPONENT_MAX = 100
-
-
-class NewEvent(Body):
-    """An event; `subject` wins where `externalSubject` is given too."""
-
-    type: PrintableText
-    source: PrintableText
-    data: dict[str, Any]
-    subject: PrintableText | None = None
-    external_subject: PrintableText | None = None
-    namespace: MerchantId | None = None
-    timestamp: Instant | None = None
-    idempotency_key: PrintableText | None = None
-    external_id: ExternalId | None = None
-
-    @model_validator(mode="after")
-    def _has_a_subject(self) -> Self:
-        if self.subject is None and self.external_subject is None:
-            raise ValueError("subject or externalSubject is required")
-        return self
 
 
 class Event(Wire):
@@ -72,65 +36,57 @@ class Event(Wire):
         return cls.from_row(row, id=usage.event_id(row.id), namespace=row.merchant_id)
 
 
-class UnknownEventType(Unprocessable):
-    """No metric of the merchant reads events of this type."""
+class BatchEntry(Wire):
+    """What became of one event: `event` unless it was refused, else `error`."""
 
-    code = "UNKNOWN_EVENT_TYPE"
+    status: Literal["created", "duplicate", "refused"]
+    event: Absent[Event] = None
+    error: Absent[dict[str, Any]] = None
 
 
-class _Exact(msgspec.Struct):
-    """The one member of the body whose text is stored as it came: a float would lose digits."""
+class BatchAnswer(Wire):
+    """One entry an event, in the order of the request."""
 
-    data: msgspec.Raw
+    object: Literal["list"] = "list"
+    data: list[BatchEntry]
 
 
 @router.post("", operation_id="ingestEvent", status_code=202)
-async def ingest_event(
-    body: NewEvent, request: Request, caller: Caller, now: Now, session: Session
-) -> Event:
+async def ingest_event(body: NewEvent, request: Request, caller: Caller) -> Event:
     """Report usage; the same source and idempotency key again is the same event."""
     merchant_id = caller.own(body.namespace)
-    data = exact_data(await request.body())
-    if not await billable_metrics.reads_type(session, merchant_id, body.type):
-        raise UnknownEventType(f"No billable metric reads events of the type {body.type}")
-    event = usage.EventRow(
-        merchant_id=merchant_id,
-        source=body.source,
-        idempotency_key=body.idempotency_key or new_id("key"),
-        type=body.type,
-        subject=body.subject,
-        external_subject=body.external_subject,
-        external_id=body.external_id,
-        timestamp=body.timestamp or await _time_of(session, merchant_id, body, now),
-        properties=msgspec.Raw(data),
-    )
-    (created,) = await usage.append(session, [event])
-    if created:
-        return Event.of(event)
-    return Event.of(found(await usage.get(session, merchant_id, event.id), "event"))
+    reading = event_bodies.reading(body, await request.body())
+    types = request.app.state.event_types
+    path = (await event_batches.paths_of(types, merchant_id, {body.type}))[body.type]
+    if path is None:
+        raise event_batches.unknown_type(body.type)
+    key = body.idempotency_key or new_id("key")
+    committer: Committer = request.app.state.committer
+    event = event_reading.row(reading, merchant_id, key, path)
+    (outcome,) = await committer.store([event], live=caller.live)
+    return Event.of(stored(outcome.event, outcome.status))
 
 
-async def _time_of(session: Session, merchant_id: str, body: NewEvent, now: datetime) -> datetime:
-    """When an event without a timestamp happens: on its subject's test clock, if there is one."""
-    subject = body.subject or body.external_subject or ""
-    return await usage.clock_time(session, merchant_id, subject) or now
+_BATCH_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"type": "array", "items": NewEvent.model_json_schema(), "maxItems": 10_000}
+        },
+        "application/x-ndjson": {"schema": {"type": "string"}},
+        "application/cloudevents-batch+json": {"schema": {"type": "array", "items": {}}},
+    },
+}
 
 
-def exact_data(body: bytes) -> str:
-    """The text of `data` as the caller wrote it, with only such numbers as can be stored."""
-    text = bytes(msgspec.json.decode(body, type=_Exact).data).decode()
-    if len(text) > DATA_BYTES_MAX:
-        raise InvalidValue(f"Must be smaller than {DATA_BYTES_MAX} bytes", field="data")
-    json.loads(text, parse_float=_check_number, parse_int=_check_number, parse_constant=_refuse)
-    return text
-
-
-def _check_number(text: str) -> str:
-    """A number of a sane length; 1e-99999 is short to write and long to store."""
-    if len(text) > NUMBER_LENGTH_MAX or abs(Decimal(text).adjusted()) > EXPONENT_MAX:
-        _refuse(text)
-    return text
-
-
-def _refuse(text: str) -> NoReturn:
-    raise InvalidValue(f"A number is out of range: {text[:40]}", field="data")
+@router.post(
+    "/batch",
+    operation_id="ingestEventBatch",
+    status_code=202,
+    response_model=BatchAnswer,
+    openapi_extra={"requestBody": _BATCH_BODY},
+)
+async def ingest_event_batch(request: Request, caller: Caller) -> Response:
+    """Report up to 10 000 events at once; a refused one does not hold up the others."""
+    answer = await event_batches.Batch(request, caller).answer()
+    return Response(answer, status_code=202, media_type="application/json")

@@ -1,9 +1,12 @@
 """Statements on billable metrics; reading usage with them stands in `models.queries.usage`."""
 
+from collections.abc import Collection
+
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from billing.metering import NUMERIC_AGGREGATIONS
 from models.billable_metrics import BillableMetric
 from models.invoices import InvoiceLine
 
@@ -28,14 +31,24 @@ async def get(session: AsyncSession, merchant_id: str, metric_id: str) -> Billab
     return (await session.exec(statement)).one_or_none()
 
 
-async def reads_type(session: AsyncSession, merchant_id: str, event_type: str) -> bool:
-    """Whether any metric of the merchant reads events of this type."""
+async def quantity_paths(
+    session: AsyncSession, merchant_id: str, types: Collection[str]
+) -> dict[str, str]:
+    """Which of these event types any metric reads, and by which path a number; "" if by none.
+
+    Where metrics read several numbers of a type it is the oldest metric's.
+    """
     statement = (
-        select(BillableMetric.id)
-        .where(BillableMetric.merchant_id == merchant_id, BillableMetric.event_type == event_type)
-        .limit(1)
+        select(BillableMetric)
+        .where(BillableMetric.merchant_id == merchant_id, col(BillableMetric.event_type).in_(types))
+        .order_by(col(BillableMetric.created_at), col(BillableMetric.id))
     )
-    return (await session.exec(statement)).first() is not None
+    paths: dict[str, str] = {}
+    for metric in await session.exec(statement):
+        is_number = metric.aggregation in NUMERIC_AGGREGATIONS
+        path = metric.value_property if is_number and metric.value_property else ""
+        paths[metric.event_type] = paths.get(metric.event_type) or path
+    return paths
 
 
 async def is_billed(session: AsyncSession, merchant_id: str, metric_id: str) -> bool:

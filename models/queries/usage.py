@@ -221,7 +221,7 @@ async def get(session: AsyncSession, merchant_id: str, key: str) -> EventRow | N
 
 _DIFFERING = """
 SELECT merchant_id, type, source, idempotency_key, subject, external_subject, external_id,
-       timestamp, properties::text
+       timestamp, properties::text, checksum
 FROM json_to_recordset(%(given)s::json) AS given (i uuid, c integer)
 JOIN usage_events ON id = i AND checksum IS DISTINCT FROM c
 """
@@ -230,16 +230,43 @@ JOIN usage_events ON id = i AND checksum IS DISTINCT FROM c
 async def stored_otherwise(
     connection: AsyncConnection[Any], events: Sequence[EventRow], unstamped: set[str]
 ) -> dict[str, EventRow]:
-    """Those of the events that are stored with other content than this, by id, as they are stored.
+    """Those of the events that are not stored as they are given, by id, as they are stored.
 
-    Of the unstamped ones it is not known when they happened, so they are all read.
+    When an unstamped one happened was decided when it was stored, so they are all read.
     """
     given = [
         {"i": event.id, "c": None if event.id in unstamped else event.checksum} for event in events
     ]
     found = await connection.execute(_DIFFERING, {"given": _ENCODER.encode(given).decode()})
-    rows = [_event(row) for row in await found.fetchall()]
-    return {row.id: row for row in rows}
+    stored: dict[str, EventRow] = {}
+    for *columns, checksum in await found.fetchall():
+        row = _event(columns)
+        row.checksum = checksum
+        stored[row.id] = row
+    return stored
+
+
+_CLOCK_TIMES = """
+SELECT DISTINCT ON (given.m, given.s) given.m, given.s, clock.current_time
+FROM json_to_recordset(%(given)s::json) AS given (m text, s text)
+JOIN subscriptions AS sub ON sub.merchant_id = given.m AND sub.status <> 'terminated'
+JOIN customers AS customer ON customer.id = sub.customer_id
+JOIN test_clocks AS clock ON clock.id = sub.test_clock_id AND clock.deleted_at IS NULL
+WHERE given.s IN (sub.id, customer.id, customer.external_id)
+ORDER BY given.m, given.s, sub.created_at DESC
+"""
+
+
+async def clock_times(
+    connection: AsyncConnection[Any], subjects: set[tuple[str, str]]
+) -> dict[tuple[str, str], datetime]:
+    """The time by (merchant, subject) where a living subscription hangs on a test clock.
+
+    The subject is a customer's id, a subscription's id, or a customer's external id.
+    """
+    given = [{"m": merchant_id, "s": subject} for merchant_id, subject in sorted(subjects)]
+    found = await connection.execute(_CLOCK_TIMES, {"given": _ENCODER.encode(given).decode()})
+    return {(merchant_id, subject): now for merchant_id, subject, now in await found.fetchall()}
 
 
 def _event(row: Sequence[Any]) -> EventRow:

@@ -1,0 +1,179 @@
+"""Group commit of usage events: whatever waits is stored by one statement; it parses nothing.
+
+An event is answered after its statement has committed. While one statement runs, the next ones
+gather, so there is no timer: a single event is stored at once, and a thousand senders share a few
+statements. What waits is bounded; beyond it senders are told to come again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from starlette.exceptions import HTTPException
+
+from models.base import wall_now
+from models.database import Database
+from models.queries import usage, usage_conflicts
+from models.queries.usage import EventRow
+
+log = structlog.get_logger(__name__)
+
+ROWS_MAX = 2_000
+"""In one statement; more of them gain nothing and delay the answers."""
+WAITING_MAX = 30_000
+RUNNERS = 2
+ATTEMPTS = 2
+# One merchant's mistake in a row must not be everybody's: these halve the batch until it stands
+# alone. All else that goes wrong is the server's, and concerns the whole batch.
+REFUSALS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event: `event` is the stored one, of a duplicate the first."""
+
+    status: Literal["created", "duplicate", "refused"]
+    event: EventRow
+
+
+@dataclass(slots=True)
+class _Lot:
+    """Events that are answered together."""
+
+    events: Sequence[EventRow]
+    live: bool
+    answer: asyncio.Future[list[Outcome]]
+
+
+class Committer:
+    """The one writer of usage events in this process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Lot] = deque()
+        self._rows_waiting = 0
+        self._runners: set[asyncio.Task[None]] = set()
+
+    async def store(self, events: Sequence[EventRow], *, live: bool) -> list[Outcome]:
+        """Stores the events; returns when they are committed.
+
+        Those without a timestamp happen now; outside live, on their subject's test clock.
+        """
+        if self._rows_waiting and self._rows_waiting + len(events) > WAITING_MAX:
+            message = "Too many events wait to be stored; try again"
+            raise HTTPException(429, message, headers={"Retry-After": "1"})
+        lot = _Lot(events, live, asyncio.get_running_loop().create_future())
+        self._waiting.append(lot)
+        self._rows_waiting += len(events)
+        if len(self._runners) < RUNNERS:
+            self._start()
+        return await lot.answer
+
+    def _start(self) -> None:
+        runner = asyncio.create_task(self._run())
+        self._runners.add(runner)
+        runner.add_done_callback(self._ended)
+
+    def _ended(self, runner: asyncio.Task[None]) -> None:
+        self._runners.discard(runner)
+        if self._waiting and not self._runners and not runner.cancelled():
+            self._start()
+
+    async def _run(self) -> None:
+        # Once round the loop: requests that have arrived by now share the first statement.
+        await asyncio.sleep(0)
+        while self._waiting:
+            lots = self._take()
+            try:
+                outcomes = iter(await self._stored(lots))
+            except BaseException as error:
+                _fail(lots, error)
+                if not isinstance(error, psycopg.OperationalError | OSError):
+                    raise
+                continue
+            for lot in lots:
+                answer = [next(outcomes) for _ in lot.events]
+                # Its sender may have hung up; the events are stored all the same.
+                if not lot.answer.done():
+                    lot.answer.set_result(answer)
+
+    def _take(self) -> list[_Lot]:
+        lots = [self._waiting.popleft()]
+        size = len(lots[0].events)
+        while self._waiting and size + len(self._waiting[0].events) <= ROWS_MAX:
+            lots.append(self._waiting.popleft())
+            size += len(lots[-1].events)
+        self._rows_waiting -= size
+        return lots
+
+    async def _stored(self, lots: Sequence[_Lot]) -> list[Outcome]:
+        """A connection that breaks may have committed: the same events again are duplicates."""
+        events = [event for lot in lots for event in lot.events]
+        unstamped = {event.id for event in events if event.timestamp is None}
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._database.autocommit() as connection:
+                    if unstamped:
+                        await _stamp(connection, lots)
+                    return await _append(connection, events, unstamped)
+            except psycopg.OperationalError as error:
+                log.warning("usage_not_stored", kind=type(error).__name__, attempt=attempt)
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError
+
+
+def _fail(lots: Sequence[_Lot], error: BaseException) -> None:
+    for lot in lots:
+        if not lot.answer.done():
+            lot.answer.set_exception(error)
+
+
+async def _stamp(connection: AsyncConnection, lots: Sequence[_Lot]) -> None:
+    """Gives the events without a timestamp the time at which they happen."""
+    now = wall_now()
+    subjects = {
+        (event.merchant_id, event.subject or event.external_subject or "")
+        for lot in lots
+        for event in lot.events
+        if event.timestamp is None and not lot.live
+    }
+    clocks = await usage.clock_times(connection, subjects) if subjects else {}
+    for event in (event for lot in lots for event in lot.events):
+        if event.timestamp is None:
+            subject = event.subject or event.external_subject or ""
+            event.timestamp = clocks.get((event.merchant_id, subject), now)
+
+
+async def _append(
+    connection: AsyncConnection, events: Sequence[EventRow], unstamped: set[str]
+) -> list[Outcome]:
+    try:
+        created = await usage.append_now(connection, events)
+    except REFUSALS as error:
+        if len(events) == 1:
+            log.warning("usage_event_refused", kind=type(error).__name__)
+            return [Outcome("refused", events[0])]
+        middle = len(events) // 2
+        return [
+            *await _append(connection, events[:middle], unstamped),
+            *await _append(connection, events[middle:], unstamped),
+        ]
+    if created is None:
+        return [Outcome("created", event) for event in events]
+    repeated = [event for event, new in zip(events, created, strict=True) if not new]
+    stored = await usage.stored_otherwise(connection, repeated, unstamped)
+    conflicts = [
+        event for event in repeated if stored.get(event.id, event).checksum != event.checksum
+    ]
+    if conflicts:
+        await usage_conflicts.note(connection, conflicts)
+    return [
+        Outcome("created", event) if new else Outcome("duplicate", stored.get(event.id, event))
+        for event, new in zip(events, created, strict=True)
+    ]

@@ -1,0 +1,140 @@
+"""An ASGI dispatcher in front of the app for the few paths that are called all the time.
+
+It knows no path itself. A lane answers what is usual and hands everything else to the app behind
+it, which has the same route in its documented form: what is refused is refused there. A request
+that a lane has answered is not in the access log: the row that it stored is its record.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import intake
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request whose body has been read."""
+
+    scope: Scope
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+    def with_json(self, body: bytes) -> "Arrived":
+        """The same request with another body."""
+        told = {b"content-type": b"application/json", b"content-length": b"%d" % len(body)}
+        headers = {**self.headers, **told}
+        return Arrived({**self.scope, "headers": list(headers.items())}, headers, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: JSON."""
+
+    status: int
+    body: bytes
+
+
+Lane = Callable[[Arrived], Awaitable[Answer | Arrived]]
+"""Answers a request, or says which one the app shall answer: mostly the same."""
+
+
+class FastLane:
+    """Wraps the app; a POST to one of the paths goes to its lane first."""
+
+    def __init__(self, app: ASGIApp, lanes: Mapping[str, Lane]) -> None:
+        self._app = app
+        self._lanes = lanes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes everything else through unseen."""
+        lane = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            lane = self._lanes.get(scope["path"])
+        if lane is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._try(lane, scope, receive, send)
+
+    async def _try(self, lane: Lane, scope: Scope, receive: Receive, send: Send) -> None:
+        messages, body = await _read(receive)
+        if body is None:
+            await self._app(scope, _Again(messages, receive), send)
+            return
+        headers = dict(scope["headers"])
+        try:
+            answer = await lane(Arrived(scope, headers, body))
+        except tuple(_handlers(scope)) as error:
+            response = await refusal(Request(scope), error)
+            MutableHeaders(raw=response.raw_headers)["x-request-id"] = _request_id(headers)
+            await response(scope, receive, send)
+            return
+        if isinstance(answer, Arrived):
+            whole: Message = {"type": "http.request", "body": answer.body, "more_body": False}
+            await self._app(answer.scope, _Again([whole], receive), send)
+        else:
+            await _send(answer, _request_id(headers), send)
+
+
+async def _read(receive: Receive) -> tuple[list[Message], bytes | None]:
+    """What came, and the body if it is whole and not too large for the app."""
+    message = await receive()
+    messages, size = [message], len(message.get("body", b""))
+    while message.get("more_body", False) and size <= intake.BODY_BYTES_MAX:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+    if message["type"] != "http.request" or size > intake.BODY_BYTES_MAX:
+        return messages, None
+    return messages, b"".join(message.get("body", b"") for message in messages)
+
+
+class _Again:
+    """The server's `receive` for an app behind one that has read already."""
+
+    def __init__(self, messages: list[Message], receive: Receive) -> None:
+        self._messages = messages
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        return self._messages.pop(0) if self._messages else await self._receive()
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    return intake.request_id_of(headers.get(b"x-request-id", b"").decode("latin-1"))
+
+
+async def _send(answer: Answer, request_id: str, send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(answer.body)),
+                (b"x-request-id", request_id.encode()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _handlers(scope: Scope) -> dict[type[Exception], Any]:
+    """The app's own answers to errors."""
+    handlers: Mapping[Any, Any] = scope["app"].exception_handlers
+    return {kind: handler for kind, handler in handlers.items() if isinstance(kind, type)}
+
+
+async def refusal(request: Request, error: Exception) -> Response:
+    """The app's own answer to an error; one that it has no answer to is raised again."""
+    handlers = _handlers(request.scope)
+    kind = next((kind for kind in type(error).__mro__ if kind in handlers), None)
+    if kind is None:
+        raise error
+    response: Response = await handlers[kind](request, error)
+    return response
