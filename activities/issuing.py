@@ -40,7 +40,8 @@ async def store_draft(session: AsyncSession, invoice: Invoice, draft: Draft) -> 
         total_tax=draft.totals.tax,
         grand_total=draft.grand_total,
         wallet_charge=draft.wallet_charge,
-        usage_watermark=await invoices.snapshot(session),
+        usage_watermark=draft.watermark,
+        late_watermark=draft.late_watermark,
     )
 
 

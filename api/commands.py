@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import structlog
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import (
     Client,
@@ -21,6 +22,7 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.disputes import AnswerDispute, DisputeActivities, OpenDispute
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
 from activities.gateways.simulated import SimulatedGateway
 from activities.issuing import collection_workflow_id
@@ -32,17 +34,20 @@ from activities.payments import (
     PaymentActivities,
 )
 from activities.reservations import ReservationActivities, Reserve
+from activities.reservations import workflow_id as reservation_workflow_id
 from activities.subscriptions import (
     CreatedSubscription,
     CreateSubscription,
     SubscriptionActivities,
 )
 from activities.subscriptions import workflow_id as subscription_workflow_id
+from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
 from billing.errors import BillingError, Conflict
 from models.database import Database
 from models.payments import PaymentSession
 from workflows import attributes
 from workflows.connection import connect
+from workflows.entitlement_reservation import EntitlementReservationWorkflow
 from workflows.options import BILLING_QUEUE, TASK_TIMEOUT
 from workflows.payment_collection import (
     CollectionState,
@@ -54,6 +59,7 @@ from workflows.subscription import SubscriptionWorkflow, TerminateNow
 from workflows.test_clock import Advance, Advanced, TestClockState, TestClockWorkflow
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 CHANGE_LIMIT = timedelta(seconds=10)
 PAYMENT_LIMIT = timedelta(seconds=25)
@@ -104,6 +110,8 @@ class Commands:
         self._subscriptions = SubscriptionActivities(database)
         self._payments = PaymentActivities(database, gateway)
         self._reservations = ReservationActivities(database)
+        self._usage_charges = UsageChargeActivities(database)
+        self._disputes = DisputeActivities(database)
 
     async def close(self) -> None:
         """Gives back what was opened."""
@@ -134,6 +142,33 @@ class Commands:
     async def reserve(self, command: Reserve) -> str:
         """Holds funds; returns the reservation's id."""
         return await self._reservations.reserve(command)
+
+    async def record_usage(self, command: RecordUsage) -> str:
+        """Charges a use; returns its id. A hold that it ended tells its workflow."""
+        recorded = await self._usage_charges.record_usage(command)
+        if recorded.ended_reservation_id is not None:
+            await self._tell_resolved(recorded.ended_reservation_id)
+        return recorded.charge_id
+
+    async def refund_usage(self, command: RefundUsage) -> None:
+        """Takes a charged use back."""
+        await self._usage_charges.refund_usage(command)
+
+    async def open_dispute(self, command: OpenDispute) -> str:
+        """Opens a dispute; returns its id."""
+        return await self._disputes.open_dispute(command)
+
+    async def answer_dispute(self, command: AnswerDispute) -> None:
+        """Accepts or declines a dispute."""
+        await self._disputes.answer_dispute(command)
+
+    async def _tell_resolved(self, reservation_id: str) -> None:
+        handle = self._client.get_workflow_handle(reservation_workflow_id(reservation_id))
+        try:
+            await handle.signal(EntitlementReservationWorkflow.resolved, rpc_timeout=PING_LIMIT)
+        except (RPCError, RuntimeError):
+            # The hold is resolved in SQL; its workflow finds that out at the expiry.
+            log.info("workflow_not_told", workflow=reservation_workflow_id(reservation_id))
 
     async def terminate_subscription(self, command: TerminateSubscription) -> None:
         """Ends a subscription now; the caller has checked that it lives."""

@@ -53,6 +53,8 @@ STATUSES: Mapping[str, int] = {
     "CONFLICT": 409,
     "CLOCK_MEMBER_FAILED": 500,
     "UNPROCESSABLE": 422,
+    "ALREADY_REFUNDED": 422,
+    "NOT_REFUNDABLE": 422,
 }
 
 CATEGORIES: Mapping[int, str] = {

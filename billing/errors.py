@@ -58,3 +58,21 @@ class InsufficientFunds(BillingError):
     """A wallet's available balance does not cover the hold."""
 
     code = "INSUFFICIENT_FUNDS"
+
+
+class BillingVersionMismatch(BillingError):
+    """The subscription belongs to the other generation of billing."""
+
+    code = "BILLING_VERSION_MISMATCH"
+
+
+class AlreadyRefunded(BillingError):
+    """What is refunded once is not refunded again."""
+
+    code = "ALREADY_REFUNDED"
+
+
+class NotRefundable(BillingError):
+    """Nothing is left that could take the charge back."""
+
+    code = "NOT_REFUNDABLE"

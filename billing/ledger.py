@@ -208,11 +208,31 @@ def reservation_consumed(
 
 
 def usage_charged(
-    parties: Parties, document_id: str, *, price: Decimal, tax: Decimal = Decimal(0)
+    parties: Parties,
+    document_id: str,
+    *,
+    price: Decimal,
+    tax: Decimal = Decimal(0),
+    held: Decimal = Decimal(0),
 ) -> Transfer:
-    """The wallet itself pays for a use that nothing was held for."""
-    amounts = _spent("customer_wallet", price, tax)
+    """A use is paid: `held` of it from what was held for it, the rest from the wallet itself."""
+    amounts = _with_hold(_spent("customer_wallet", price, tax), held)
     return _transfer("usage_charged", parties, document_id, amounts, NANO_DIGITS)
+
+
+def usage_refunded(
+    parties: Parties,
+    document_id: str,
+    *,
+    price: Decimal,
+    tax: Decimal = Decimal(0),
+    held: Decimal = Decimal(0),
+) -> Transfer:
+    """A paid use is taken back: `held` of it is held again, the wallet gets the rest."""
+    spent = _with_hold(_spent("customer_wallet", price, tax), held)
+    spent["refunds"] = spent.pop("revenue")
+    amounts: _Amounts = {kind: amount.copy_negate() for kind, amount in spent.items()}
+    return _transfer("usage_refunded", parties, document_id, amounts, NANO_DIGITS)
 
 
 def reservation_released(
@@ -261,6 +281,15 @@ def _issued(subtotal: Decimal, tax: Decimal, wallet_charge: Decimal) -> _Amounts
 def _spent(source: AccountKind, price: Decimal, tax: Decimal) -> _Amounts:
     with exact():
         return {source: _positive(price + tax), "revenue": -price, "tax_payable": -tax}
+
+
+def _with_hold(amounts: _Amounts, held: Decimal) -> _Amounts:
+    """The same use, with a part of it taken from the hold instead of the wallet."""
+    with exact():
+        wallet = amounts["customer_wallet"] - held
+    if held < 0 or wallet < 0:
+        raise InvalidValue("A hold pays at most what the use costs", field="held")
+    return {**amounts, "customer_wallet": wallet, "reserved_funds": held}
 
 
 def _positive(amount: Decimal) -> Decimal:

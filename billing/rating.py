@@ -16,6 +16,7 @@ from billing import pricing, proration
 from billing.durations import Duration
 from billing.errors import InvalidValue
 from billing.periods import Period, boundary, index_at
+from billing.pricing import dynamic
 from billing.taxes import TaxBehavior, apply_tax
 
 # A fee by the minute in a yearly plan is a mistake: it would make half a million lines.
@@ -40,6 +41,8 @@ class PriceTerms:
     is_obligation: bool
     in_scope: bool
     tax_rate: Decimal
+    is_instant: bool = False
+    """A metric whose uses are paid one by one; only what else its meter reads is owed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,17 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
+class Uses:
+    """What single uses add to a meter's reading; `amount` is at the prices that they brought."""
+
+    quantity: Decimal = Decimal(0)
+    amount: Decimal = Decimal(0)
+
+
+NO_USES: Final = Uses()
+
+
+@dataclass(frozen=True, slots=True)
 class RatedLine:
     """An invoice line's amounts, unrounded; price and tax sum to the total."""
 
@@ -72,6 +86,10 @@ class RatedLine:
     total_tax: Decimal
     total_amount: Decimal
     fraction: Fraction
+    is_late: bool = False
+    """It corrects a period that was billed before."""
+    carried: Decimal = Decimal(0)
+    """What it gives back and its invoice cannot take; see `billing.late_usage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +117,15 @@ def charges_at(
     return [charge for price in prices for charge in _owed(price, at)]
 
 
-def rate_charge(charge: Charge, usage: Decimal, behavior: TaxBehavior) -> RatedLine:
-    """Prices, prorates and taxes a charge; `usage` is read for a metric only.
-
-    Net usage below zero (corrections above consumption) is rated as none: a meter does not pay
-    its customer.
-    """
+def rate_charge(
+    charge: Charge, usage: Decimal, behavior: TaxBehavior, uses: Uses = NO_USES
+) -> RatedLine:
+    """Prices, prorates and taxes a charge; `usage` and `uses` are read for a metric only."""
     price = charge.price
-    quantity = price.quantity if price.kind == "fee" else max(usage, Decimal(0))
-    rated = pricing.rate(price.model, price.properties, quantity)
+    if price.kind == "fee":
+        quantity, rated = price.quantity, _rated(price, price.quantity)
+    else:
+        quantity, rated = rate_usage(price, usage, uses)
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)
     taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
@@ -121,6 +139,30 @@ def rate_charge(charge: Charge, usage: Decimal, behavior: TaxBehavior) -> RatedL
         total_amount=taxed.total,
         fraction=part,
     )
+
+
+def rate_usage(
+    price: PriceTerms, usage: Decimal, uses: Uses = NO_USES
+) -> tuple[Decimal, pricing.Rated]:
+    """What counts of a meter's reading and of single uses in a window, and what it costs.
+
+    Net usage below zero (corrections above consumption) is rated as none: a meter does not pay
+    its customer.
+    """
+    metered = max(usage, Decimal(0))
+    if price.model == "dynamic":
+        counted = dynamic.countable(price.properties, metered)
+        rated = dynamic.rate_period(price.properties, metered, uses.quantity, uses.amount)
+        return counted + uses.quantity, rated
+    quantity = metered + uses.quantity
+    if price.is_instant and not quantity:
+        # A least charge is owed for each use, and there was none that had not been paid.
+        return quantity, pricing.Rated(Decimal(0), Decimal(0))
+    return quantity, _rated(price, quantity)
+
+
+def _rated(price: PriceTerms, quantity: Decimal) -> pricing.Rated:
+    return pricing.rate(price.model, price.properties, quantity)
 
 
 def _owed(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:

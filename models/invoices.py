@@ -55,6 +55,8 @@ class Invoice(Table, table=True):
     """The part of the grand total that tops up the customer's wallet (version 0 plans)."""
     usage_watermark: str | None = None
     """The snapshot (`pg_current_snapshot()`) of the events that its lines counted."""
+    late_watermark: str | None = None
+    """The snapshot up to which usage of earlier periods is billed; null: not looked for here."""
     failure_reason: str | None = None
     created_at: datetime = stored_at()
     updated_at: datetime = stored_at()
@@ -91,6 +93,8 @@ class InvoiceLine(Table, table=True):
     total_tax: Decimal = exact()
     total_amount: Decimal = exact()
     tax_rate: Decimal = exact()
+    carried: Decimal = exact()
+    """What a line of late usage should have given back and could not: the next invoice does."""
 
 
 class InvoiceCounter(Table, table=True):

@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from models import (
     billable_metrics,
     customers,
+    disputes,
     external_references,
     features,
     fees,
@@ -22,11 +23,14 @@ from models import (
     subscriptions,
     test_clocks,
     usage,
+    usage_charges,
+    usage_voids,
 )
 
 MODULES = (
     billable_metrics,
     customers,
+    disputes,
     external_references,
     features,
     fees,
@@ -44,5 +48,7 @@ MODULES = (
     subscriptions,
     test_clocks,
     usage,
+    usage_charges,
+    usage_voids,
 )
 metadata = SQLModel.metadata

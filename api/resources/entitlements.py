@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field, StringConstraints
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.reservations import Reserve, ReservedItem
+from activities.holds import ReservedItem
+from activities.reservations import Reserve
 from api.deps import Caller, Commands, Now, Session, Transactions
 from api.pagination import Listing, Pagination
 from api.schema import (

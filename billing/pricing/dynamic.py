@@ -7,7 +7,7 @@ from typing import Any
 from billing.errors import InvalidValue
 from billing.money import exact, text
 from billing.pricing.properties import check_keys, number
-from billing.pricing.rated import Rated, require_usage
+from billing.pricing.rated import Rated, averaged, require_usage
 
 
 def validate(properties: Mapping[str, Any]) -> None:
@@ -32,6 +32,26 @@ def rate_at(properties: Mapping[str, Any], price: Decimal, quantity: Decimal) ->
         raise InvalidValue(message, field="price")
     with exact():
         return Rated(quantity * price, price)
+
+
+def rate_period(
+    properties: Mapping[str, Any], metered: Decimal, used: Decimal, used_amount: Decimal
+) -> Rated:
+    """A period's uses, which brought `used_amount`, and what a meter read beside them.
+
+    A reading brings no price: it is owed only where the bounds leave one, and not counted else.
+    """
+    require_usage(metered)
+    lowest, highest = _bounds(properties)
+    counted = metered if lowest == highest else Decimal(0)
+    with exact():
+        return averaged(used_amount + counted * lowest, used + counted)
+
+
+def countable(properties: Mapping[str, Any], metered: Decimal) -> Decimal:
+    """How much of a meter's reading has a price."""
+    lowest, highest = _bounds(properties)
+    return metered if lowest == highest else Decimal(0)
 
 
 def _bounds(properties: Mapping[str, Any]) -> tuple[Decimal, Decimal]:

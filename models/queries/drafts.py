@@ -9,44 +9,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.durations import Duration, parse_duration
 from billing.ids import derived_id
 from billing.invoicing import Totals, floor_rebates, period_of, totals
+from billing.late_usage import with_carried
 from billing.money import to_minor_unit
 from billing.periods import Period, boundary, index_at
-from billing.rating import Charge, PriceTerms, RatedLine, Schedule, charges_at, rate_charge
-from billing.taxes import TaxBehavior, tax_rate
+from billing.rating import (
+    NO_USES,
+    Charge,
+    PriceTerms,
+    RatedLine,
+    Uses,
+    charges_at,
+    rate_charge,
+)
 from models.billable_metrics import BillableMetric
-from models.customers import Customer
-from models.fees import Fee
 from models.invoices import Invoice, InvoiceLine
-from models.plans import Plan, PlanLine
-from models.prices import Price
-from models.queries import ledger, usage
-from models.subscriptions import Subscription
+from models.queries import invoices, ledger, usage, usage_charges
+from models.queries.late_usage import LateUsage, late_usage
+from models.queries.terms import (
+    PriceSet,
+    SourceNames,
+    Terms,
+    metered_prices,
+    price_set,
+    terms_of,
+)
 
+__all__ = ["Draft", "Step", "Terms", "line_rows", "of_invoice", "rate", "terms_of", "window_at"]
+
+NOTHING_LATE = LateUsage([], {}, is_complete=True)
 WALLET_CHARGE_MIN = Decimal(1)
 WALLET_CHARGE_MAX = Decimal(5000)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Whose charges are rated: the rows that a subscription's billing hangs on."""
-
-    subscription: Subscription
-    plan: Plan
-    customer: Customer
-
-    @property
-    def schedule(self) -> Schedule:
-        return Schedule(
-            anchor=self.subscription.billing_anchor,
-            cadence=parse_duration(self.subscription.billing_cadence),
-            started_at=self.subscription.started_at,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +57,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceNames:
-    """How a line names what it charges for, frozen when the line is stored."""
-
-    name: str
-    description: str
-    unit: str
-    item_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
     """Rated lines, not yet stored."""
 
@@ -79,6 +65,10 @@ class Draft:
     totals: Totals
     period: Period
     wallet_charge: Decimal
+    watermark: str
+    """The snapshot of the events that its lines count."""
+    late_watermark: str | None
+    """The same, where earlier periods were looked at too."""
 
     @property
     def grand_total(self) -> Decimal:
@@ -96,94 +86,17 @@ def window_at(terms: Terms, instant: datetime) -> Period:
     )
 
 
-async def terms_of(session: AsyncSession, subscription: Subscription) -> Terms:
-    """The rows behind a subscription."""
-    merchant_id = subscription.merchant_id
-    plan = (
-        await session.exec(
-            select(Plan).where(
-                col(Plan.merchant_id) == merchant_id, col(Plan.id) == subscription.plan_id
-            )
-        )
-    ).one()
-    customer = (
-        await session.exec(
-            select(Customer).where(
-                col(Customer.merchant_id) == merchant_id,
-                col(Customer.id) == subscription.customer_id,
-            )
-        )
-    ).one()
-    return Terms(subscription, plan, customer)
+async def rate(
+    session: AsyncSession, terms: Terms, steps: Sequence[Step], invoice: Invoice | None = None
+) -> Draft:
+    """Rates everything that falls due at these boundaries.
 
-
-@dataclass(frozen=True, slots=True)
-class PriceSet:
-    """A plan version's prices as billing sees them, with what they charge for."""
-
-    prices: Sequence[PriceTerms]
-    metrics: Mapping[str, BillableMetric]
-    names: Mapping[str, SourceNames]
-
-
-async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> PriceSet:
-    """The prices of a plan version, in the plan's order."""
-    rows = await session.exec(
-        select(Price, BillableMetric, Fee)
-        .join(PlanLine, col(PlanLine.price_id) == col(Price.id))
-        .outerjoin(BillableMetric, col(BillableMetric.id) == col(Price.billable_metric_id))
-        .outerjoin(Fee, col(Fee.id) == col(Price.fee_id))
-        .where(
-            col(PlanLine.merchant_id) == terms.subscription.merchant_id,
-            col(PlanLine.plan_version_id) == version_id,
-        )
-        .order_by(col(PlanLine.position))
-    )
-    prices: list[PriceTerms] = []
-    metrics: dict[str, BillableMetric] = {}
-    names: dict[str, SourceNames] = {}
-    for price, metric, fee in rows:
-        prices.append(_price_terms(terms, price))
-        if metric is not None:
-            metrics[metric.id] = metric
-            names[price.id] = SourceNames(
-                metric.name, metric.description, metric.unit, metric.item_id
-            )
-        if fee is not None:
-            names[price.id] = SourceNames(fee.name, fee.description, "", fee.item_id)
-    return PriceSet(prices, metrics, names)
-
-
-def _price_terms(terms: Terms, price: Price) -> PriceTerms:
-    rate = tax_rate(
-        tax_exempt=terms.subscription.tax_exempt,
-        metric_id=price.billable_metric_id,
-        plan_id=terms.plan.id,
-        customer_rates={key: Decimal(str(v)) for key, v in terms.customer.tax_rates.items()},
-        plan_default=terms.plan.default_tax_rate,
-    )
-    return PriceTerms(
-        price_id=price.id,
-        kind="fee" if price.fee_id is not None else "metric",
-        source_id=price.fee_id or price.billable_metric_id or "",
-        display_name=price.invoice_display_name,
-        model=price.model,
-        properties=price.properties,
-        payment_term="in_advance" if price.payment_term == "in_advance" else "in_arrears",
-        cadence=_cadence(price),
-        quantity=Decimal(price.quantity),
-        is_obligation=price.is_obligation,
-        in_scope=price.tax.get("supplyScope", "IN_SCOPE") == "IN_SCOPE",
-        tax_rate=rate,
-    )
-
-
-def _cadence(price: Price) -> Duration | None:
-    return None if price.billing_cadence is None else parse_duration(price.billing_cadence)
-
-
-async def rate(session: AsyncSession, terms: Terms, steps: Sequence[Step]) -> Draft:
-    """Rates everything that falls due at these boundaries."""
+    For an invoice that was open, also the uses that accrued on it and the usage that came late
+    for earlier ones.
+    """
+    # Before any usage is read: what the snapshot does not see is looked for again by the next
+    # invoice, and found counted; the other way round it would be lost.
+    watermark = await invoices.snapshot(session)
     sets = {
         version_id: await price_set(session, terms, version_id)
         for version_id in {
@@ -191,25 +104,52 @@ async def rate(session: AsyncSession, terms: Terms, steps: Sequence[Step]) -> Dr
         }
     }
     charges = [charge for step in steps for charge in _charges(terms, step, sets)]
+    uses = {} if invoice is None else await _uses(session, invoice)
+    others = await metered_prices(session, terms, set(uses) - _price_ids(charges))
+    charges += [_accrued_charge(price, steps) for price in others.prices]
+    sets[""] = others
     sums = await _usage(session, terms, charges, sets)
-    behavior: TaxBehavior = "inclusive" if terms.plan.tax_behavior == "inclusive" else "exclusive"
-    lines = floor_rebates(
-        [
-            rate_charge(
-                charge, sums.get((charge.price.source_id, charge.window), Decimal(0)), behavior
-            )
-            for charge in charges
-        ]
-    )
+    behavior = terms.behavior
+    full = [
+        rate_charge(
+            charge,
+            sums.get((charge.price.source_id, charge.window), Decimal(0)),
+            behavior,
+            uses.get(charge.price.price_id, NO_USES),
+        )
+        for charge in charges
+    ]
+    late = NOTHING_LATE if invoice is None else await late_usage(session, terms, invoice)
+    full += late.lines
+    lines = with_carried(full, floor_rebates(full), behavior)
     windows = [w for step in steps for w in (step.ended, step.coming) if w is not None]
     fallback = Period(min(w.start for w in windows), max(w.end for w in windows))
+    names = {key: value for each in sets.values() for key, value in each.names.items()}
     return Draft(
         lines=lines,
-        names={key: value for each in sets.values() for key, value in each.names.items()},
+        names={**late.names, **names},
         totals=totals(lines, terms.plan.currency, behavior),
         period=period_of(lines, fallback),
         wallet_charge=await _wallet_charge(session, terms, steps),
+        watermark=watermark,
+        late_watermark=watermark if late.is_complete else None,
     )
+
+
+def _price_ids(charges: Sequence[Charge]) -> set[str]:
+    return {charge.price.price_id for charge in charges if charge.price.kind == "metric"}
+
+
+async def _uses(session: AsyncSession, invoice: Invoice) -> dict[str, Uses]:
+    """What single uses have added to the invoice, by price."""
+    found = await usage_charges.accrued(session, invoice.merchant_id, invoice.id)
+    return {price_id: Uses(each.quantity, each.price) for price_id, each in found.items()}
+
+
+def _accrued_charge(price: PriceTerms, steps: Sequence[Step]) -> Charge:
+    """A price that the plan no longer has, under which uses accrued while it had."""
+    window = next(step.ended for step in reversed(steps) if step.ended is not None)
+    return Charge(price, window, window)
 
 
 def _charges(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list[Charge]:
@@ -297,7 +237,7 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
 
 async def of_invoice(session: AsyncSession, terms: Terms, invoice: Invoice) -> Draft:
     """What an open invoice bills as of now."""
-    return await rate(session, terms, [step_of(terms, invoice)])
+    return await rate(session, terms, [step_of(terms, invoice)], invoice)
 
 
 def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
@@ -326,6 +266,7 @@ def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
             total_tax=line.total_tax,
             total_amount=line.total_amount,
             tax_rate=line.price.tax_rate if line.price.in_scope else Decimal(0),
+            carried=line.carried,
         )
         for position, line in enumerate(draft.lines)
     ]

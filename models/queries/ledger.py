@@ -146,12 +146,23 @@ async def wallet_balance(
     session: AsyncSession, merchant_id: str, customer_id: str, currency: str, *, lock: bool = False
 ) -> Decimal:
     """What the customer may spend or reserve (a positive number of major units)."""
-    statement = select(col(LedgerAccount.balance)).where(
-        col(LedgerAccount.merchant_id) == merchant_id,
-        col(LedgerAccount.id) == account_id(merchant_id, customer_id, "customer_wallet", currency),
-    )
+    wallet = account_id(merchant_id, customer_id, "customer_wallet", currency)
     if lock:
-        statement = statement.with_for_update()
+        # With the account of what is held, and in the order in which `post` locks: whoever ends
+        # a hold meanwhile would otherwise wait for this one, and this one for him.
+        held = account_id(merchant_id, customer_id, "reserved_funds", currency)
+        await session.exec(
+            select(col(LedgerAccount.id))
+            .where(
+                col(LedgerAccount.merchant_id) == merchant_id,
+                col(LedgerAccount.id).in_((wallet, held)),
+            )
+            .order_by(col(LedgerAccount.id))
+            .with_for_update()
+        )
+    statement = select(col(LedgerAccount.balance)).where(
+        col(LedgerAccount.merchant_id) == merchant_id, col(LedgerAccount.id) == wallet
+    )
     balance = (await session.exec(statement)).one_or_none()
     return -(balance or Decimal(0))
 

@@ -94,7 +94,7 @@ async def overdue(
 async def pricing_subscription(
     session: AsyncSession, merchant_id: str, customer_id: str, metric_id: str
 ) -> tuple[Subscription, Plan, Price] | None:
-    """The customer's active subscription that prices the metric, newest first."""
+    """The customer's active subscription that prices the metric: of version 0, newest first."""
     rows = await session.exec(
         select(Subscription, Plan, Price)
         .join(Plan, col(Plan.id) == col(Subscription.plan_id))
@@ -106,7 +106,7 @@ async def pricing_subscription(
             col(Subscription.status) == "active",
             col(Price.billable_metric_id) == metric_id,
         )
-        .order_by(col(Subscription.created_at).desc())
+        .order_by(col(Plan.billing_version), col(Subscription.created_at).desc())
         .limit(1)
     )
     row = rows.first()

@@ -46,6 +46,20 @@ async def now_of(
     return wall if clock is None else clock.current_time
 
 
+async def now_of_subscription(
+    session: AsyncSession, merchant_id: str, subscription_id: str, wall: datetime
+) -> datetime:
+    """The time in which a subscription lives."""
+    rows = await session.exec(
+        select(col(TestClock.current_time))
+        .join(Subscription, col(Subscription.test_clock_id) == col(TestClock.id))
+        .where(
+            col(Subscription.merchant_id) == merchant_id, col(Subscription.id) == subscription_id
+        )
+    )
+    return rows.first() or wall
+
+
 async def move(
     session: AsyncSession, merchant_id: str, clock_id: str, now: datetime, target: datetime
 ) -> None:

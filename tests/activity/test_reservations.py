@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from activities.holds import ReservedItem
 from activities.organizations import CreatedMerchant
 from activities.reservations import (
     RESERVATION_LIFE,
@@ -13,7 +14,6 @@ from activities.reservations import (
     ReservationActivities,
     ReservationRef,
     Reserve,
-    ReservedItem,
     TopUp,
 )
 from activities.subscriptions import SubscriptionActivities

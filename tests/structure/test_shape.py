@@ -33,6 +33,8 @@ CATCH_ALL = {"api/intake.py"}
 FORBIDDEN_FILE_NAMES = {"common", "utils", "util", "helpers", "helper", "services", "managers"}
 # Activities that are no aggregate's writer.
 SHARED_ACTIVITIES = {
+    "holds": "parts of a transaction that reserving and using share",
+    "usage_refunds": "a part of a transaction that a refund and an accepted dispute share",
     "issuing": "parts of a transaction that creation and closing share",
     "refusals": "the interceptor of all activities",
     "reconciliation": "proofs over all aggregates",

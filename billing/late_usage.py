@@ -1,0 +1,101 @@
+"""What is owed for usage that arrived, or was voided, after its period had been billed.
+
+The period's reading is priced again, as a whole, and the difference to what was billed is one line
+of the next invoice: so tiers, least charges and every aggregation come out as if the usage had
+come in time. It reads no events.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from billing import pricing
+from billing.money import exact
+from billing.periods import Period
+from billing.pricing.rated import averaged
+from billing.rating import NO_USES, PriceTerms, RatedLine, Uses, rate_usage
+from billing.taxes import TaxBehavior, apply_tax
+
+DISPLAY_SUFFIX: Final = " (late usage)"
+LOOKED_BACK_DAYS: Final = 92
+LOOKED_BACK_PERIODS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What invoices have billed for a price and a window so far.
+
+    `amount` is what the price came to: without tax, or with the tax that lies inside it. `carried`
+    is what the last correction should have given back and could not.
+    """
+
+    quantity: Decimal
+    amount: Decimal
+    carried: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a window's usage comes to now."""
+
+    usage: Decimal
+    uses: Uses = NO_USES
+
+
+def late_line(
+    price: PriceTerms, window: Period, billed: Billed, now: Reading, behavior: TaxBehavior
+) -> RatedLine | None:
+    """The correction of a window that was billed; None where there is nothing to correct.
+
+    It is negative where the reading, or its price in a cheaper band, has fallen.
+    """
+    quantity, rated = rate_usage(price, now.usage, now.uses)
+    with exact():
+        amount = rated.amount - _amount_before(price, billed) + billed.carried
+        more = quantity - billed.quantity
+    if not amount and not more:
+        return None
+    taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
+    return RatedLine(
+        price=replace(price, display_name=f"{price.display_name}{DISPLAY_SUFFIX}"),
+        window=window,
+        quantity=more,
+        unit_price=averaged(amount, more).unit_price,
+        total_price=taxed.price,
+        total_tax=taxed.tax,
+        total_amount=taxed.total,
+        fraction=Fraction(1),
+        is_late=True,
+    )
+
+
+def with_carried(
+    before: Sequence[RatedLine], after: Sequence[RatedLine], behavior: TaxBehavior
+) -> list[RatedLine]:
+    """The lines after an invoice's floor, corrections with what it has cut from them.
+
+    A rebate that is cut is gone; a correction that is cut is owed to the customer still.
+    """
+    with exact():
+        return [
+            replace(kept, carried=basis(full, behavior) - basis(kept, behavior))
+            if kept.is_late
+            else kept
+            for full, kept in zip(before, after, strict=True)
+        ]
+
+
+def basis(line: RatedLine, behavior: TaxBehavior) -> Decimal:
+    """What a line's price came to, in the catalogue's terms."""
+    return line.total_amount if behavior == "inclusive" else line.total_price
+
+
+def _amount_before(price: PriceTerms, billed: Billed) -> Decimal:
+    """What the billed quantity costs; uses of a dynamic price cost what they were billed for."""
+    if price.model == "dynamic":
+        return billed.amount + billed.carried
+    if price.is_instant and not billed.quantity:
+        return Decimal(0)
+    return pricing.rate(price.model, price.properties, billed.quantity).amount

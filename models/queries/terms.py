@@ -1,0 +1,162 @@
+"""The terms of a subscription: its rows and prices as billing sees them; it rates nothing."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing.durations import Duration, parse_duration
+from billing.rating import PriceTerms, Schedule
+from billing.taxes import TaxBehavior, tax_rate
+from models.billable_metrics import BillableMetric
+from models.customers import Customer
+from models.fees import Fee
+from models.plans import Plan, PlanLine
+from models.prices import Price
+from models.subscriptions import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Whose charges are rated: the rows that a subscription's billing hangs on."""
+
+    subscription: Subscription
+    plan: Plan
+    customer: Customer
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(
+            anchor=self.subscription.billing_anchor,
+            cadence=parse_duration(self.subscription.billing_cadence),
+            started_at=self.subscription.started_at,
+        )
+
+    @property
+    def behavior(self) -> TaxBehavior:
+        return "inclusive" if self.plan.tax_behavior == "inclusive" else "exclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNames:
+    """How a line names what it charges for, frozen when the line is stored."""
+
+    name: str
+    description: str
+    unit: str
+    item_id: str | None
+
+
+async def terms_of(session: AsyncSession, subscription: Subscription) -> Terms:
+    """The rows behind a subscription."""
+    merchant_id = subscription.merchant_id
+    plan = (
+        await session.exec(
+            select(Plan).where(
+                col(Plan.merchant_id) == merchant_id, col(Plan.id) == subscription.plan_id
+            )
+        )
+    ).one()
+    customer = (
+        await session.exec(
+            select(Customer).where(
+                col(Customer.merchant_id) == merchant_id,
+                col(Customer.id) == subscription.customer_id,
+            )
+        )
+    ).one()
+    return Terms(subscription, plan, customer)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSet:
+    """A plan version's prices as billing sees them, with what they charge for."""
+
+    prices: Sequence[PriceTerms]
+    metrics: Mapping[str, BillableMetric]
+    names: Mapping[str, SourceNames]
+
+
+async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> PriceSet:
+    """The prices of a plan version, in the plan's order."""
+    rows = await session.exec(
+        select(Price, BillableMetric, Fee)
+        .join(PlanLine, col(PlanLine.price_id) == col(Price.id))
+        .outerjoin(BillableMetric, col(BillableMetric.id) == col(Price.billable_metric_id))
+        .outerjoin(Fee, col(Fee.id) == col(Price.fee_id))
+        .where(
+            col(PlanLine.merchant_id) == terms.subscription.merchant_id,
+            col(PlanLine.plan_version_id) == version_id,
+        )
+        .order_by(col(PlanLine.position))
+    )
+    prices: list[PriceTerms] = []
+    metrics: dict[str, BillableMetric] = {}
+    names: dict[str, SourceNames] = {}
+    for price, metric, fee in rows:
+        prices.append(price_terms(terms, price))
+        if metric is not None:
+            metrics[metric.id] = metric
+            names[price.id] = _metric_names(metric)
+        if fee is not None:
+            names[price.id] = SourceNames(fee.name, fee.description, "", fee.item_id)
+    return PriceSet(prices, metrics, names)
+
+
+def _metric_names(metric: BillableMetric) -> SourceNames:
+    return SourceNames(metric.name, metric.description, metric.unit, metric.item_id)
+
+
+async def metered_prices(
+    session: AsyncSession, terms: Terms, price_ids: Collection[str]
+) -> PriceSet:
+    """These prices of metrics, whatever plan version they belong to, deleted or not."""
+    if not price_ids:
+        return PriceSet([], {}, {})
+    rows = await session.exec(
+        select(Price, BillableMetric)
+        .join(BillableMetric, col(BillableMetric.id) == col(Price.billable_metric_id))
+        .where(
+            col(Price.merchant_id) == terms.subscription.merchant_id,
+            col(Price.id).in_(price_ids),
+        )
+        .order_by(col(Price.id))
+    )
+    found = list(rows.all())
+    return PriceSet(
+        [price_terms(terms, price) for price, _ in found],
+        {metric.id: metric for _, metric in found},
+        {price.id: _metric_names(metric) for price, metric in found},
+    )
+
+
+def price_terms(terms: Terms, price: Price) -> PriceTerms:
+    """A price as billing sees it for this subscription."""
+    rate = tax_rate(
+        tax_exempt=terms.subscription.tax_exempt,
+        metric_id=price.billable_metric_id,
+        plan_id=terms.plan.id,
+        customer_rates={key: Decimal(str(v)) for key, v in terms.customer.tax_rates.items()},
+        plan_default=terms.plan.default_tax_rate,
+    )
+    return PriceTerms(
+        price_id=price.id,
+        kind="fee" if price.fee_id is not None else "metric",
+        source_id=price.fee_id or price.billable_metric_id or "",
+        display_name=price.invoice_display_name,
+        model=price.model,
+        properties=price.properties,
+        payment_term="in_advance" if price.payment_term == "in_advance" else "in_arrears",
+        cadence=_cadence(price),
+        quantity=Decimal(price.quantity),
+        is_obligation=price.is_obligation,
+        in_scope=price.tax.get("supplyScope", "IN_SCOPE") == "IN_SCOPE",
+        tax_rate=rate,
+        is_instant=price.payment_term == "instant",
+    )
+
+
+def _cadence(price: Price) -> Duration | None:
+    return None if price.billing_cadence is None else parse_duration(price.billing_cadence)
