@@ -5,12 +5,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 FROZEN = Path(__file__).parent / "operations.json"
 _MEMBER = re.compile(r"^(?P<name>[^?\[{]*)(?P<marks>(\?|\[\]|\{\})*)$")
 _MARK = re.compile(r"\?|\[\]|\{\}")
+
+_numbers = count(1)
+
+
+def fresh(word: str) -> str:
+    """A name that nothing else has."""
+    return f"{word}{next(_numbers)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class LegacyOfWorld(Legacy):
         asyncio.run(self._top_up(customer_id))
         return customer_id
 
+    @property
+    def priced_fee(self) -> tuple[str, str]:
+        return self._world.fee_id, self._world.subscription.id
+
     async def _top_up(self, customer_id: str) -> None:
         database = Database(self._world.addresses["databaseUrl"])
         try:

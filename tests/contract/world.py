@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import count
 from typing import Protocol
 
 import httpx
@@ -16,18 +15,12 @@ from paygentic_sdk.models import PlanLineInput, Subscription
 
 from local.story import Catalogue, Numbers, Story, checkout_url, token_amounts
 from models.base import wall_now
-from tests.contract.frozen import Exchange
+from tests.contract.frozen import Exchange, fresh
 from tests.scenario.conftest import durabill
 
 START = datetime(2026, 1, 31, 9, tzinfo=UTC)
 SOON = START + timedelta(days=1)
 PERIOD_END = datetime(2026, 2, 28, 9, tzinfo=UTC)
-_numbers = count(1)
-
-
-def fresh(word: str) -> str:
-    """A name that nothing else has."""
-    return f"{word}{next(_numbers)}"
 
 
 class _Named(Protocol):

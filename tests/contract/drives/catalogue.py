@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from paygentic_sdk.models import PlanLineInput
+from paygentic_sdk.models import MintPlanLineInput, PlanLineInput
 
-from tests.contract.world import PERIOD_END, START, World, fresh, ids
+from tests.contract.frozen import fresh
+from tests.contract.world import PERIOD_END, START, World, ids
 
 
 def create_product(world: World) -> str:
@@ -225,6 +226,40 @@ def update_plan(world: World) -> None:
     assert world.client.plans.update(id=create_plan(world), name="Renamed").name == "Renamed"
 
 
+def list_available_plans(world: World) -> None:
+    """What a customer may subscribe to."""
+    listed = world.client.plans.list_available(customer_id=world.a_customer(), limit=100)
+    assert world.catalogue.plan_id in ids(listed.data)
+
+
+def list_plan_versions(world: World) -> None:
+    """A plan has a first version."""
+    assert world.client.plans.list_plan_versions(id=create_plan(world)).data
+
+
+def get_plan_version(world: World) -> None:
+    """Reads the first back."""
+    got = world.client.plans.get_plan_version(id=create_plan(world), version_number=1)
+    assert got.version_number == 1
+
+
+def mint_plan_version(world: World) -> str:
+    """A second version with another price."""
+    plan_id = create_plan(world)
+    lines: list[MintPlanLineInput | str] = [create_price(world)]
+    minted = world.client.plans.mint_plan_version(id=plan_id, prices=lines)
+    assert minted.version_number == 2
+    return plan_id
+
+
+def transition_plan_version(world: World) -> None:
+    """Makes the second the default."""
+    changed = world.client.plans.transition_plan_version(
+        id=mint_plan_version(world), version_number=2, default=True
+    )
+    assert changed.version_number == 2
+
+
 CASES: dict[str, Callable[[World], object]] = {
     "createProduct": create_product,
     "listProducts": list_products,
@@ -255,4 +290,9 @@ CASES: dict[str, Callable[[World], object]] = {
     "listPlans": list_plans,
     "getPlan": get_plan,
     "updatePlan": update_plan,
+    "listAvailablePlans": list_available_plans,
+    "listPlanVersions": list_plan_versions,
+    "getPlanVersion": get_plan_version,
+    "mintPlanVersion": mint_plan_version,
+    "transitionPlanVersion": transition_plan_version,
 }

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.contract.world import World, fresh, ids
+from tests.contract.frozen import fresh
+from tests.contract.world import World, ids
 
 
 def create_item(world: World) -> str:

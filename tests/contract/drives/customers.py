@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from local.story import PAYING_CARD
-from tests.contract.world import World, fresh, ids
+from tests.contract.frozen import fresh
+from tests.contract.world import World, ids
 
 
 def create_customer(world: World) -> None:

