@@ -127,6 +127,11 @@ class Commands:
             return False
         return True
 
+    async def _require_temporal(self) -> None:
+        """Refuses a change at once while Temporal does not answer, instead of after its limit."""
+        if not await self.ready():
+            raise Unavailable("Temporal is away")
+
     async def create_subscription(self, command: CreateSubscription) -> CreatedSubscription:
         """Creates a subscription, or finds the living one of the same customer and plan."""
         return await self._subscriptions.create_subscription(command)
@@ -174,6 +179,7 @@ class Commands:
         """Ends a subscription now; the caller has checked that it lives."""
         handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
         request = TerminateNow(command.reason, command.terminated_by, command.change_reason)
+        await self._require_temporal()
         await _reach(
             lambda: handle.execute_update(
                 SubscriptionWorkflow.terminate, request, rpc_timeout=CHANGE_LIMIT
@@ -198,6 +204,7 @@ class Commands:
             search_attributes=TypedSearchAttributes(attributes.pairs(argument)),
             static_summary=f"test clock {clock_id}",
         )
+        await self._require_temporal()
         advanced = await _reach(
             lambda: self._client.execute_update_with_start_workflow(
                 TestClockWorkflow.advance, Advance(target), start_workflow_operation=start
@@ -271,6 +278,7 @@ class Commands:
             ),
             static_summary=f"collect {session.collection_id}",
         )
+        await self._require_temporal()
         return await _reach(
             lambda: self._client.execute_update_with_start_workflow(
                 PaymentCollectionWorkflow.pay_now,

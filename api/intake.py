@@ -23,6 +23,7 @@ log = structlog.get_logger("api.access")
 
 BODY_BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 32
+_SECRET_PATH = re.compile(r"^(/checkout/).+")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 # Only such bytes can make text or numbers that PostgreSQL refuses; all other bodies skip the scan.
 _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity|[0-9][eE]\+?[0-9]{3}|%00|\x00")
@@ -41,6 +42,11 @@ class Refused(Exception):
 def request_id_of(given: str) -> str:
     """The caller's X-Request-Id where it is sane, else a fresh one."""
     return given if _REQUEST_ID.match(given) else str(uuid_utils.uuid7().hex)
+
+
+def logged_path(path: str) -> str:
+    """The path as the log may show it: a hosted page's token is what opens the page."""
+    return _SECRET_PATH.sub(r"\1…", path)
 
 
 class Intake:
@@ -79,7 +85,9 @@ class Intake:
             )
             await answer(scope, receive, reply)
         except Exception:  # the outermost boundary: the trace goes to the log, never out
-            log.exception("unexpected_error", method=scope["method"], path=scope["path"])
+            log.exception(
+                "unexpected_error", method=scope["method"], path=logged_path(scope["path"])
+            )
             if reply.status is not None:
                 raise
             answer = JSONResponse(internal_error_body(reply.request_id), status_code=500)
@@ -88,7 +96,7 @@ class Intake:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=logged_path(scope["path"]),
                 status=reply.status,
                 durationMs=round((time.perf_counter() - began) * 1000, 1),
             )

@@ -21,6 +21,7 @@ from api import auth
 from api.app import create_app
 from api.commands import Commands
 from api.deps import Session
+from api.intake import logged_path
 from models.database import Database
 from models.queries import organizations
 from settings import Settings
@@ -154,6 +155,11 @@ async def test_request_id_is_taken_when_sane_and_made_otherwise(client: Client) 
     assert given.headers["x-request-id"] == "abc-1"
     made = await client.get("/healthz", headers={"X-Request-Id": "a b\t" + "c" * 200})
     assert len(made.headers["x-request-id"]) == 32
+
+
+def test_a_hosted_pages_token_stays_out_of_the_log() -> None:
+    assert logged_path("/checkout/0123456789abcdef") == "/checkout/…"
+    assert logged_path("/v0/products/prod_1") == "/v0/products/prod_1"
 
 
 async def test_the_transaction_commits_before_the_answer(
