@@ -18,6 +18,8 @@ from models.queries import items, products
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
     """One transaction for the whole route; it takes a connection with its first statement."""
     async with request.app.state.database.transaction() as opened:
+        # Where a route's answer is kept together with its effect (api.idempotency).
+        request.state.session = opened
         yield opened
 
 

@@ -3,12 +3,14 @@
 from sqlmodel import SQLModel
 
 from models import (
+    audit,
     billable_metrics,
     customers,
     disputes,
     external_references,
     features,
     fees,
+    idempotency,
     invoices,
     items,
     ledger,
@@ -28,12 +30,14 @@ from models import (
 )
 
 MODULES = (
+    audit,
     billable_metrics,
     customers,
     disputes,
     external_references,
     features,
     fees,
+    idempotency,
     invoices,
     items,
     ledger,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, StringConstraints
 
 from api.deps import Caller, Now, OwnMerchant, Session, anchor, parent_product
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     BillableMetricId,
@@ -29,7 +30,7 @@ from models import billable_metrics as tables
 from models.base import new_id
 from models.queries import billable_metrics
 
-router = APIRouter(prefix="/v0/billableMetrics", tags=["Billable Metrics"])
+router = APIRouter(prefix="/v0/billableMetrics", tags=["Billable Metrics"], route_class=KeptRoute)
 
 DIMENSIONS_MAX = 20
 SUBJECT_DIMENSION = "subject"
@@ -51,6 +52,10 @@ def _dimensions(group_by: dict[str, str]) -> dict[str, str]:
 GroupBy = Annotated[dict[DimensionName, ValuePath], AfterValidator(_dimensions)]
 
 
+LateUsage = Literal["bill", "ignore"]
+"""What becomes of usage that arrives after its period was billed; not in the contract."""
+
+
 class NewBillableMetric(Body):
     """A metric to create."""
 
@@ -65,6 +70,7 @@ class NewBillableMetric(Body):
     value_property: ValuePath | None = None
     group_by: GroupBy | None = None
     event_from: Instant | None = None
+    late_usage: LateUsage = "bill"
 
 
 class BillableMetricPatch(Patch):
@@ -78,6 +84,7 @@ class BillableMetricPatch(Patch):
     value_property: ValuePath | None = None
     group_by: GroupBy | None = None
     event_from: Instant | None = None
+    late_usage: LateUsage = omitted()
 
 
 class BillableMetric(Wire):
@@ -96,6 +103,7 @@ class BillableMetric(Wire):
     value_property: str | None
     group_by: dict[str, str] | None
     event_from: Instant | None
+    late_usage: LateUsage
     created_at: Instant
     updated_at: Instant
 

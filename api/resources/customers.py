@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from api.address_input import AddressInput
 from api.deps import Caller, Now, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     Absent,
@@ -34,7 +35,7 @@ from models import customers as tables
 from models.base import new_id
 from models.queries import customers
 
-router = APIRouter(prefix="/v0/customers", tags=["Customers"])
+router = APIRouter(prefix="/v0/customers", tags=["Customers"], route_class=KeptRoute)
 
 NOTIFICATIONS = {"invoiceIssued": True, "invoicePaid": True, "renewalReminder": True}
 TAX_RATES_MAX = 100

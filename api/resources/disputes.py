@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.disputes import AnswerDispute, OpenDispute
 from api.deps import Caller, Commands, Session, Transactions
+from api.idempotency import KeptRoute
 from api.pagination import Limits, Paging, paginate
 from api.schema import Body, ConsumerId, Instant, MerchantId, Wire, found
 from billing.errors import InvalidValue
@@ -17,7 +18,7 @@ from models.customers import Consumer
 from models.queries import disputes
 from models.queries.disputes import DisputeFilter
 
-router = APIRouter(prefix="/v0/disputes", tags=["Disputes"])
+router = APIRouter(prefix="/v0/disputes", tags=["Disputes"], route_class=KeptRoute)
 
 DisputeId = Annotated[str, StringConstraints(pattern="^disp_[a-zA-Z0-9]{1,64}$")]
 UsageEventId = Annotated[str, StringConstraints(pattern="^usg_[a-zA-Z0-9]{1,64}$")]

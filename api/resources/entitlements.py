@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.holds import ReservedItem
 from activities.reservations import Reserve
 from api.deps import Caller, Commands, Now, Session, Transactions
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Pagination
 from api.schema import (
     BillableMetricId,
@@ -28,7 +29,7 @@ from models import reservations as tables
 from models.queries import ledger, reservations
 from models.queries.reservations import Usable
 
-router = APIRouter(prefix="/v0/entitlements", tags=["Entitlements"])
+router = APIRouter(prefix="/v0/entitlements", tags=["Entitlements"], route_class=KeptRoute)
 
 ITEMS_MAX = 100
 

@@ -9,11 +9,12 @@ from api.committer import Committer
 from api.deps import Caller
 from api.event_bodies import NewEvent
 from api.event_lane import stored
+from api.idempotency import KeptRoute
 from api.schema import Absent, Instant, Wire
 from models.base import new_id
 from models.queries import usage
 
-router = APIRouter(prefix="/v0/events", tags=["Events"])
+router = APIRouter(prefix="/v0/events", tags=["Events"], route_class=KeptRoute)
 
 
 class Event(Wire):

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field, StringConstraints
 
 from api.deps import Caller, Now, OwnMerchant, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, PagingOfFifty, listing, paginate
 from api.reference_answers import ExternalReference
 from api.schema import (
@@ -27,7 +28,9 @@ from models.base import new_id
 from models.queries import customers, external_references, items
 from models.queries.external_references import ReferenceFilter
 
-router = APIRouter(prefix="/v0/externalReferences", tags=["External References"])
+router = APIRouter(
+    prefix="/v0/externalReferences", tags=["External References"], route_class=KeptRoute
+)
 
 EntityType = Literal["item", "customer"]
 EntityId = Annotated[str, StringConstraints(pattern="^(itm|cus)_[a-zA-Z0-9]{1,64}$")]

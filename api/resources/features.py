@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, StringConstraints
 
 from api.deps import Caller, Now, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     Body,
@@ -25,7 +26,7 @@ from models import features as tables
 from models.base import new_id
 from models.queries import features, products
 
-router = APIRouter(prefix="/v0/features", tags=["Features"])
+router = APIRouter(prefix="/v0/features", tags=["Features"], route_class=KeptRoute)
 
 FeatureType = Literal["metered", "static", "boolean"]
 FeatureKey = Annotated[str, StringConstraints(pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=255)]

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Path
 
 from api.deps import Caller, Session
+from api.idempotency import KeptRoute
 from api.schema import FeeId, Rate, SubscriptionId, Wire, found
 from billing.money import exact
 from billing.rating import PriceTerms
 from models.queries import fees, subscriptions
 from models.queries.terms import price_set, terms_of
 
-router = APIRouter(prefix="/v0/fees", tags=["Fees"])
+router = APIRouter(prefix="/v0/fees", tags=["Fees"], route_class=KeptRoute)
 
 
 class FeePrice(Wire):

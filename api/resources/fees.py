@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Query
 
 from api.deps import Caller, Now, OwnMerchant, Session, anchor, parent_product
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     Body,
@@ -25,7 +26,7 @@ from models import fees as tables
 from models.base import new_id
 from models.queries import fees, prices
 
-router = APIRouter(prefix="/v0/fees", tags=["Fees"])
+router = APIRouter(prefix="/v0/fees", tags=["Fees"], route_class=KeptRoute)
 
 
 class NewFee(Body):

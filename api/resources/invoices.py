@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.deps import Caller, OwnMerchant, PublicUrl, Session
+from api.idempotency import KeptRoute
 from api.line_pages import LIMIT_DEFAULT, LIMIT_MAX, LinesInput, cut, read_expand, read_token
 from api.links import checkout_url
 from api.pagination import Limits, Listing, listing, paginate, paging
@@ -33,7 +34,7 @@ from models.queries import drafts, invoices, payments, subscriptions
 from models.queries.invoices import OPEN_STATUSES, InvoiceFilter
 from models.subscriptions import Subscription
 
-router = APIRouter(prefix="/v2/invoices", tags=["Invoices V2"])
+router = APIRouter(prefix="/v2/invoices", tags=["Invoices V2"], route_class=KeptRoute)
 
 OFFSET_MAX = 10_000
 # What was given up or taken back is owed by nobody.

@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlmodel.sql.expression import SelectOfScalar
 
 from api.deps import Caller, Now, OwnMerchant, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, PagingOfFifty, listing, paginate
 from api.reference_answers import ExternalReference
 from api.schema import (
@@ -32,7 +33,7 @@ from models import items as tables
 from models.base import new_id
 from models.queries import external_references, items, products
 
-router = APIRouter(prefix="/v0/items", tags=["Items"])
+router = APIRouter(prefix="/v0/items", tags=["Items"], route_class=KeptRoute)
 
 SHOWN_MAX = 10
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import StringConstraints
 
 from api.deps import Caller, Session
+from api.idempotency import KeptRoute
 from api.line_pages import LIMIT_DEFAULT, LIMIT_MAX, read_expand
 from api.pagination import Limits, paging
 from api.schema import Absent, Instant, InvoiceId, Label, SubscriptionId, Wire, found
@@ -19,7 +20,7 @@ from models.queries import drafts, invoices, subscriptions
 from models.queries.invoices import NO_LINES, OPEN_STATUSES, LineScope
 from models.subscriptions import Subscription
 
-router = APIRouter(prefix="/v2/invoices/lineItems", tags=["Invoices V2"])
+router = APIRouter(prefix="/v2/invoices/lineItems", tags=["Invoices V2"], route_class=KeptRoute)
 
 OFFSET_MAX = 10_000
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Query
 
 from api.deps import Caller, Now, OwnMerchant, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, PagingOfFifty, listing, paginate
 from api.schema import (
     Body,
@@ -20,7 +21,7 @@ from models import merchant_integrations as tables
 from models.base import new_id
 from models.queries import merchant_integrations
 
-router = APIRouter(tags=["Merchant Integrations"])
+router = APIRouter(tags=["Merchant Integrations"], route_class=KeptRoute)
 
 PATH = "/v0/merchantIntegrations"
 IntegrationProvider = Literal["salesforce", "netsuite", "accountsiq"]

@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 
 from api.deps import Caller, Session
+from api.idempotency import KeptRoute
 from api.pagination import Limits, Pagination, pagination
 from api.pagination import paging as limits_of
 from api.schema import (
@@ -27,7 +28,7 @@ from models.billable_metrics import BillableMetric
 from models.queries import billable_metrics, usage
 from models.queries.usage import EventFilter, GroupSlice, Reading, Selection
 
-router = APIRouter(prefix="/v0/billableMetrics", tags=["Billable Metrics"])
+router = APIRouter(prefix="/v0/billableMetrics", tags=["Billable Metrics"], route_class=KeptRoute)
 
 WINDOWS_MAX = usage.READINGS_MAX
 FILTER_LENGTH_MAX = 10_000

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from activities.payments import CreateSetup
 from api.deps import Caller, Commands, Now, PublicUrl, Session, Transactions
+from api.idempotency import KeptRoute
 from api.links import checkout_url
 from api.schema import Absent, Body, CustomerId, Instant, MetadataKey, WebAddress, Wire, found
 from billing.errors import InvalidValue
@@ -16,7 +17,9 @@ from models import customers as tables
 from models.payments import PaymentSession as SessionRow
 from models.queries import customers, payments
 
-router = APIRouter(prefix="/v0/customers/{id}/paymentMethods", tags=["Customers"])
+router = APIRouter(
+    prefix="/v0/customers/{id}/paymentMethods", tags=["Customers"], route_class=KeptRoute
+)
 
 LIFE_MAX = timedelta(days=30)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Depends, Query
 
 from api.deps import OwnMerchant, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import CustomerId, Instant, SubscriptionId, Wire
 from billing.money import amount_text
@@ -12,7 +13,7 @@ from models import payments as tables
 from models.queries import payments
 from models.queries.payments import SessionFilter
 
-router = APIRouter(prefix="/v0/paymentSessions", tags=["Payment Sessions"])
+router = APIRouter(prefix="/v0/paymentSessions", tags=["Payment Sessions"], route_class=KeptRoute)
 
 Status = Literal["pending", "processing", "completed", "failed", "expired", "cancelled"]
 EntityType = Literal["invoice", "subscription", "payment", "topup"]

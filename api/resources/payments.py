@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.payments import CreatePayment
 from api.deps import Caller, Commands, Now, OwnMerchant, PublicUrl, Session, Transactions
+from api.idempotency import KeptRoute
 from api.links import checkout_url
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
@@ -35,7 +36,7 @@ from billing.money import amount_text, exact
 from models import payments as tables
 from models.queries import payments
 
-router = APIRouter(prefix="/v0/payments", tags=["Payments"])
+router = APIRouter(prefix="/v0/payments", tags=["Payments"], route_class=KeptRoute)
 
 AMOUNT_MIN = Decimal("1.00")
 AMOUNT_MAX = Decimal("5000.00")

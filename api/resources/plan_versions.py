@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from api.deps import Caller, Now, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.plan_answers import PlanPrice
 from api.plan_lines import Line, add_version, check, draft, drafts, make_default
@@ -18,7 +19,7 @@ from models import plans as tables
 from models.base import new_id
 from models.queries import plans, prices
 
-router = APIRouter(prefix="/v0/plans/{id}/versions", tags=["Plans"])
+router = APIRouter(prefix="/v0/plans/{id}/versions", tags=["Plans"], route_class=KeptRoute)
 
 
 @dataclass(frozen=True, slots=True)

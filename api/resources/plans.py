@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from api.deps import Caller, Now, OwnMerchant, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.plan_answers import Plan, plan_answers
 from api.plan_lines import Line, PlanLineInput, add_version, check, draft, drafts
@@ -39,7 +40,7 @@ from models import plans as tables
 from models.base import new_id
 from models.queries import customers, organizations, plans, products
 
-router = APIRouter(prefix="/v0/plans", tags=["Plans"])
+router = APIRouter(prefix="/v0/plans", tags=["Plans"], route_class=KeptRoute)
 
 Cadence = Literal["P1M", "P3M", "P1Y"]
 Interval = Literal["monthly", "quarterly", "yearly", "annual"]

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, WithJsonSchema
 
 from api.deps import Caller, Now, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.price_answers import Price
 from api.schema import (
@@ -31,7 +32,7 @@ from models.base import new_id
 from models.features import Feature
 from models.queries import billable_metrics, features, fees, organizations, prices
 
-router = APIRouter(prefix="/v0/prices", tags=["Prices"])
+router = APIRouter(prefix="/v0/prices", tags=["Prices"], route_class=KeptRoute)
 
 QUANTITY_MAX = 1_000_000
 # What a subscription owes hangs on these; the others only change how a line is shown.

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api.deps import Caller, Now, OwnMerchant, Session
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     Body,
@@ -24,7 +25,7 @@ from models import products as tables
 from models.base import new_id
 from models.queries import products
 
-router = APIRouter(prefix="/v0/products", tags=["Products"])
+router = APIRouter(prefix="/v0/products", tags=["Products"], route_class=KeptRoute)
 
 
 class NewProduct(Body):

@@ -12,6 +12,7 @@ from pydantic import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.deps import OwnMerchant, Session
+from api.idempotency import KeptRoute
 from api.schema import Absent, Currency, CustomerId, Instant, SubscriptionId, Wire
 from billing.currencies import is_currency
 from billing.errors import InvalidValue
@@ -29,7 +30,7 @@ from models.queries.revenue import (
     TrendRow,
 )
 
-router = APIRouter(prefix="/v0/revenue", tags=["Revenue"])
+router = APIRouter(prefix="/v0/revenue", tags=["Revenue"], route_class=KeptRoute)
 
 CURRENCY_DEFAULT = "USD"
 SUBSCRIPTIONS_MAX = 100

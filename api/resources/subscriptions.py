@@ -13,6 +13,7 @@ from activities.customers import DescribedCustomer
 from activities.subscriptions import CreateSubscription
 from api.commands import TerminateSubscription, Unavailable
 from api.deps import Caller, Commands, PublicUrl, Session, Transactions
+from api.idempotency import KeptRoute
 from api.links import checkout_url
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
@@ -46,7 +47,7 @@ from models.payments import PaymentSession
 from models.queries import organizations, payments, subscriptions
 from models.queries.subscriptions import Bought, FirstInvoice, SubscriptionFilter
 
-router = APIRouter(prefix="/v0/subscriptions", tags=["Subscriptions"])
+router = APIRouter(prefix="/v0/subscriptions", tags=["Subscriptions"], route_class=KeptRoute)
 
 SESSION_MINUTES_MAX = 366 * 24 * 60
 METADATA_KEYS_MAX = 100

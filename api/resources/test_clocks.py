@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from api.commands import Unavailable
 from api.deps import Caller, Commands, Now, OwnMerchant, Session, Transactions
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     Body,
@@ -28,7 +29,7 @@ from models.queries import test_clocks
 
 log = structlog.get_logger(__name__)
 
-router = APIRouter(prefix="/v0/testClocks", tags=["Test Clocks"])
+router = APIRouter(prefix="/v0/testClocks", tags=["Test Clocks"], route_class=KeptRoute)
 
 ADVANCE_MAX = "P1Y"
 TOO_FAR = "At most a year at once"

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.holds import ReservedItem
 from activities.usage_charges import RecordUsage, RefundUsage
 from api.deps import Caller, Commands, Session, Transactions
+from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import (
     Absent,
@@ -33,7 +34,7 @@ from models import usage_charges as tables
 from models.queries import usage_charges
 from models.queries.usage_charges import UsageFilter
 
-router = APIRouter(prefix="/v0/usage", tags=["Usage Events"])
+router = APIRouter(prefix="/v0/usage", tags=["Usage Events"], route_class=KeptRoute)
 
 ITEMS_MAX = 100
 BATCH_MAX = 1000

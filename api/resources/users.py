@@ -8,13 +8,14 @@ from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
 
 from api.address_input import AddressInput
 from api.deps import Caller, Now, Session
+from api.idempotency import KeptRoute
 from api.schema import Absent, Instant, Label, Patch, UserId, Wire, found, omitted
 from billing.errors import NotAllowed
 from billing.ids import derived_id
 from models import organizations as tables
 from models.queries import organizations
 
-router = APIRouter(prefix="/v0/users", tags=["Users"])
+router = APIRouter(prefix="/v0/users", tags=["Users"], route_class=KeptRoute)
 
 
 def _day(value: Any) -> Any:

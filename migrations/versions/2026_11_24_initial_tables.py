@@ -19,6 +19,23 @@ class Xid8(sa.types.UserDefinedType[int]):
 
 
 def upgrade() -> None:
+    op.create_table('audit_events',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('merchant_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('user_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('operation', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('request_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('change', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('object_type', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('object_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('before', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('after', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit_events'))
+    )
+    op.create_index('ix_audit_events_merchant_id_created_at_id', 'audit_events', ['merchant_id', 'created_at', 'id'], unique=False)
+    op.create_index('ix_audit_events_merchant_id_object_id', 'audit_events', ['merchant_id', 'object_id'], unique=False)
     op.create_table('merchants',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -107,6 +124,17 @@ def upgrade() -> None:
     op.create_index('ix_external_references_newest', 'external_references', ['merchant_id', 'created_at', 'id'], unique=False)
     op.create_index('uq_external_references_claim', 'external_references', ['merchant_id', 'provider', 'external_id'], unique=True, postgresql_where=sa.text('is_primary'))
     op.create_index('uq_external_references_default', 'external_references', ['merchant_id', 'entity_type', 'entity_id', 'provider'], unique=True, postgresql_where=sa.text('is_default'))
+    op.create_table('idempotency_keys',
+    sa.Column('merchant_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('digest', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('status', sa.Integer(), nullable=True),
+    sa.Column('body', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('claimed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['merchant_id'], ['merchants.id'], name=op.f('fk_idempotency_keys_merchant_id')),
+    sa.PrimaryKeyConstraint('merchant_id', 'key', name=op.f('pk_idempotency_keys'))
+    )
     op.create_table('invoice_counters',
     sa.Column('merchant_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('month', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -235,6 +263,8 @@ def upgrade() -> None:
     sa.Column('date_of_birth', sa.Date(), nullable=True),
     sa.Column('address', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
     sa.Column('type', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('permissions', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
+    sa.Column('removed_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['merchant_id'], ['merchants.id'], name=op.f('fk_users_merchant_id')),
@@ -247,6 +277,7 @@ def upgrade() -> None:
     sa.Column('user_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('prefix', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('digest', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('permissions', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('last_used_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('revoked_at', sa.DateTime(timezone=True), nullable=True),
@@ -802,6 +833,7 @@ def downgrade() -> None:
     op.drop_table('ledger_transfers')
     op.drop_table('ledger_accounts')
     op.drop_table('invoice_counters')
+    op.drop_table('idempotency_keys')
     op.drop_index('uq_external_references_default', table_name='external_references', postgresql_where=sa.text('is_default'))
     op.drop_index('uq_external_references_claim', table_name='external_references', postgresql_where=sa.text('is_primary'))
     op.drop_index('ix_external_references_newest', table_name='external_references')
@@ -816,3 +848,6 @@ def downgrade() -> None:
     op.drop_index('ix_usage_conflicts_newest', table_name='usage_conflicts')
     op.drop_table('usage_conflicts')
     op.drop_table('merchants')
+    op.drop_index('ix_audit_events_merchant_id_object_id', table_name='audit_events')
+    op.drop_index('ix_audit_events_merchant_id_created_at_id', table_name='audit_events')
+    op.drop_table('audit_events')
