@@ -18,6 +18,7 @@ from activities.overdue import OverdueActivities
 from activities.payments import PaymentActivities
 from activities.refusals import Refusals
 from activities.reservations import ReservationActivities
+from activities.signatures import Signatures
 from activities.subscriptions import SubscriptionActivities
 from activities.test_clocks import TestClockActivities
 from models.database import Database
@@ -97,14 +98,14 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
         ],
         workflow_runner=workflow_runner(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        interceptors=[Refusals()],
+        interceptors=[Refusals(), Signatures()],
         graceful_shutdown_timeout=timedelta(seconds=5),
     )
     charging = Worker(
         client,
         task_queue=PAYMENTS_QUEUE,
         activities=[payments.charge],
-        interceptors=[Refusals()],
+        interceptors=[Refusals(), Signatures()],
         graceful_shutdown_timeout=timedelta(seconds=10),
     )
     return [billing, charging]

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 import psycopg
 import structlog
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from api import errors, event_batches, event_lane
-from api.auth import KeyRing
+from api import errors, event_batches, event_lane, internal
+from api.auth import KeyRing, Needs
 from api.commands import Commands, Unavailable
 from api.committer import Committer
 from api.event_lane import EventLane
@@ -30,6 +30,7 @@ from api.resources import (
     customers,
     disputes,
     entitlements,
+    event_corrections,
     events,
     external_references,
     features,
@@ -50,6 +51,7 @@ from api.resources import (
     revenue,
     subscriptions,
     test_clocks,
+    usage_conflicts,
     usage_events,
     users,
 )
@@ -58,34 +60,37 @@ from settings import Settings
 
 READY_TIMEOUT_SECONDS = 3.0
 
-# One router a resource; the order is the order of the documentation page.
-ROUTERS: tuple[APIRouter, ...] = (
-    products.router,
-    features.router,
-    items.router,
-    billable_metrics.router,
-    meters.router,
-    fees.router,
-    prices.router,
-    plans.router,
-    plan_versions.router,
-    customers.router,
-    users.router,
-    external_references.router,
-    merchant_integrations.router,
-    events.router,
-    subscriptions.router,
-    line_items.router,
-    invoices.router,
-    payments.router,
-    payment_sessions.router,
-    payment_methods.router,
-    test_clocks.router,
-    entitlements.router,
-    usage_events.router,
-    fee_prices.router,
-    disputes.router,
-    revenue.router,
+# One router a resource, with the area of its permission: a caller needs `<area>:read` for what
+# reads and `<area>:write` for all else. The order is the order of the documentation page.
+ROUTERS: tuple[tuple[APIRouter, str], ...] = (
+    (products.router, "products"),
+    (features.router, "features"),
+    (items.router, "items"),
+    (billable_metrics.router, "billableMetrics"),
+    (meters.router, "billableMetrics"),
+    (fees.router, "fees"),
+    (prices.router, "prices"),
+    (plans.router, "plans"),
+    (plan_versions.router, "plans"),
+    (customers.router, "customers"),
+    (users.router, "users"),
+    (external_references.router, "externalReferences"),
+    (merchant_integrations.router, "integrations"),
+    (events.router, "events"),
+    (usage_conflicts.router, "events"),
+    (subscriptions.router, "subscriptions"),
+    (line_items.router, "invoices"),
+    (invoices.router, "invoices"),
+    (payments.router, "payments"),
+    (payment_sessions.router, "payments"),
+    (payment_methods.router, "customers"),
+    (test_clocks.router, "testClocks"),
+    (entitlements.router, "entitlements"),
+    (event_corrections.router, "events"),
+    (usage_events.router, "usage"),
+    (fee_prices.router, "fees"),
+    (disputes.router, "disputes"),
+    (revenue.router, "revenue"),
 )
 
 operations = APIRouter(tags=["Operations"])
@@ -179,12 +184,13 @@ def create_app(
     app.state.event_types = EventTypes(opened)
     app.state.committer = Committer(opened)
     app.include_router(operations)
-    for router in ROUTERS:
-        app.include_router(router, responses=errors.RESPONSES)
+    for router, area in ROUTERS:
+        needs = [Depends(Needs(area))]
+        app.include_router(router, dependencies=needs, responses=errors.RESPONSES)
+    app.include_router(internal.router, responses=errors.RESPONSES)
     app.include_router(checkout.router)
     mount_static(app)
     errors.install(app)
-    idempotency.install(app)
     app.add_exception_handler(Unavailable, errors.server_away)
     app.add_middleware(Intake, bulky={event_batches.PATH: event_batches.BODY_BYTES_MAX})
     lane = EventLane(app.state.key_ring, app.state.event_types, app.state.committer)

@@ -1,4 +1,4 @@
-"""Who calls: API keys looked up by their SHA-256 and remembered for seconds; no permissions yet."""
+"""Who calls: API keys looked up by their SHA-256 and remembered for seconds, and what it may do."""
 
 import hashlib
 import hmac
@@ -9,19 +9,21 @@ from time import monotonic
 from typing import Annotated
 
 import structlog
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.errors import NotMember, Unauthorized
+from api.errors import InsufficientScope, NoPermission, NotMember, Unauthorized
+from models.audit import Acting, acting
 from models.base import wall_now
 from models.database import Database
-from models.organizations import ApiKey, Merchant
+from models.organizations import EVERYTHING, ApiKey, Merchant, User
 from models.queries import organizations
 
 KEY_PATTERN = re.compile(r"^sk_(test|live)_[A-Za-z0-9]{16,128}$")
 CACHE_TTL_SECONDS = 5.0
 CACHE_SIZE_MAX = 10_000
 LAST_USED_EVERY = timedelta(minutes=1)
+READING = frozenset({"GET", "HEAD"})
 
 # Only describes the scheme in the OpenAPI document; the key itself is checked below.
 bearer = HTTPBearer(auto_error=False, description="An API key: sk_test_… or sk_live_…")
@@ -35,12 +37,33 @@ class Caller:
     user_id: str
     live: bool
     key_id: str
+    granted: frozenset[str] = frozenset({EVERYTHING})
+    """What the user may."""
+    scopes: frozenset[str] | None = None
+    """What the key is narrowed to, if it is."""
+
+    def may(self, permission: str) -> bool:
+        """Whether both the user and the key have the permission."""
+        return _holds(self.granted, permission) and (
+            self.scopes is None or _holds(self.scopes, permission)
+        )
+
+    def refuse_unless(self, permission: str) -> None:
+        """Refuses what the user may not, then what only this key may not."""
+        if not _holds(self.granted, permission):
+            raise NoPermission(permission)
+        if not self.may(permission):
+            raise InsufficientScope(permission)
 
     def own(self, merchant_id: str | None) -> str:
         """The caller's merchant; naming another one is refused, omitting it means the own."""
         if merchant_id is not None and merchant_id != self.merchant_id:
             raise NotMember("The API key does not belong to this merchant")
         return self.merchant_id
+
+
+def _holds(granted: frozenset[str], permission: str) -> bool:
+    return permission in granted or EVERYTHING in granted
 
 
 def digest_of(key: str) -> str:
@@ -89,16 +112,24 @@ class KeyRing:
             if found is None or not self._valid(*found, digest=digest, live=live):
                 self._entries.pop(digest, None)
                 raise Unauthorized("The API key is not valid")
-            key, _merchant = found
+            key, _merchant, user = found
             now = wall_now()
             if key.last_used_at is None or key.last_used_at <= now - LAST_USED_EVERY:
                 await organizations.note_key_used(session, key.merchant_id, key.id, now)
-        return Caller(merchant_id=key.merchant_id, user_id=key.user_id, live=live, key_id=key.id)
+        return Caller(
+            merchant_id=key.merchant_id,
+            user_id=key.user_id,
+            live=live,
+            key_id=key.id,
+            granted=frozenset(user.permissions),
+            scopes=None if key.permissions is None else frozenset(key.permissions),
+        )
 
     @staticmethod
-    def _valid(key: ApiKey, merchant: Merchant, *, digest: str, live: bool) -> bool:
+    def _valid(key: ApiKey, merchant: Merchant, user: User, *, digest: str, live: bool) -> bool:
         same = hmac.compare_digest(key.digest.encode(), digest.encode())
-        return same and key.revoked_at is None and merchant.live == live
+        is_ended = key.revoked_at is not None or user.removed_at is not None
+        return same and not is_ended and merchant.live == live
 
 
 async def authenticate(
@@ -109,4 +140,37 @@ async def authenticate(
     key_ring: KeyRing = request.app.state.key_ring
     caller = await key_ring.caller(request.headers.get("authorization"))
     structlog.contextvars.bind_contextvars(merchantId=caller.merchant_id, keyId=caller.key_id)
+    sign(request, f"key:{caller.key_id}", caller.user_id)
     return caller
+
+
+def sign(request: Request, actor: str, user_id: str | None = None) -> None:
+    """Tells the audit log who does what; what only reads leaves no trace."""
+    if request.method in READING:
+        acting.set(None)
+        return
+    acting.set(
+        Acting(
+            actor=actor,
+            operation=request.scope["route"].operation_id or "",
+            user_id=user_id,
+            request_id=request.state.request_id,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a router asks of its callers: to read its area, or to write in it."""
+
+    area: str
+
+    async def __call__(
+        self, request: Request, caller: Annotated[Caller, Depends(authenticate)]
+    ) -> None:
+        """Refuses a caller without the permission, before anything else is looked at."""
+        caller.refuse_unless(self.permission(request.method))
+
+    def permission(self, method: str) -> str:
+        """The permission that a request with this method needs."""
+        return f"{self.area}:{'read' if method in READING else 'write'}"

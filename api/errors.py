@@ -35,6 +35,24 @@ class NotMember(NotAllowed):
     reason = "not_member"
 
 
+class NoPermission(NotAllowed):
+    """The caller's user may not do this."""
+
+    code = "NO_PERMISSION"
+    reason = "no_permission"
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"This needs the permission {permission}")
+        self.required_permissions = [permission]
+
+
+class InsufficientScope(NoPermission):
+    """The user may do this, but not with this key."""
+
+    code = "INSUFFICIENT_SCOPE"
+    reason = "insufficient_scope"
+
+
 class Unprocessable(BillingError):
     """Well formed, yet it can have no meaning here (an event that no metric reads)."""
 

@@ -75,7 +75,7 @@ class EventLane:
             return request
         authorization = request.headers.get(b"authorization", b"").decode("latin-1")
         caller = self._key_ring.known(authorization)
-        if caller is None:
+        if caller is None or not caller.may("events:write"):
             return request
         reading = event_reading.read(request.body, caller.merchant_id)
         if reading is None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from activities.organizations import CreateKey, CreateMerchant, OrganizationActivities
+from models.audit import Acting, acting
 from models.database import Database
 from settings import Settings
 
@@ -34,6 +35,7 @@ async def list_keys(settings: Settings, merchant_id: str) -> list[dict[str, Any]
     return [
         {
             "keyId": key.key_id,
+            "userId": key.user_id,
             "prefix": key.prefix,
             "createdAt": key.created_at.isoformat(),
             "lastUsedAt": key.last_used_at and key.last_used_at.isoformat(),
@@ -65,6 +67,7 @@ async def first_difference(settings: Settings) -> str | None:
 
 @asynccontextmanager
 async def _organizations(settings: Settings) -> AsyncIterator[OrganizationActivities]:
+    acting.set(Acting(actor="operator"))
     database = Database(settings.database_url)
     try:
         yield OrganizationActivities(database)

@@ -6,11 +6,15 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import SessionTransaction
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import tables
+from models.audit import acting
 
 # A session resolves foreign keys by name: whoever opens one needs every table to be known.
 assert tables.metadata.tables
@@ -24,6 +28,20 @@ def sqlalchemy_url(database_url: str) -> str:
     """The same address with psycopg's driver name, whichever spelling it came in."""
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     return url.render_as_string(hide_password=False)
+
+
+_SIGN = text("SELECT set_config('durabill.acting', :acting, true)")
+
+
+class _Signed(Session):
+    """A session that tells the database who is acting, with the first statement of a change."""
+
+
+@event.listens_for(_Signed, "after_begin")
+def _sign(_session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    who = acting.get()
+    if who is not None:
+        connection.execute(_SIGN, {"acting": who.text()})
 
 
 class Database:
@@ -49,7 +67,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """One session, one transaction."""
-        async with AsyncSession(self._engine, expire_on_commit=False) as session:
+        async with AsyncSession(
+            self._engine, sync_session_class=_Signed, expire_on_commit=False
+        ) as session:
             async with session.begin():
                 yield session
 

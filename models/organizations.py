@@ -7,6 +7,8 @@ from sqlmodel import Field
 
 from models.base import Table, document, instant, stored_at
 
+EVERYTHING = "*"
+
 
 class Merchant(Table, table=True):
     """An organization that sells; a live and a sandbox merchant are two rows with separate data."""
@@ -40,6 +42,9 @@ class User(Table, table=True):
     address: dict[str, Any] = document(default_factory=dict)
     type: str | None = None
     """COMPANY or INDIVIDUAL."""
+    permissions: list[str] = document(default_factory=lambda: [EVERYTHING])
+    """`<area>:read|write`, or the one word for all of them."""
+    removed_at: datetime | None = instant(nullable=True)
     created_at: datetime = stored_at()
     updated_at: datetime = stored_at()
 
@@ -55,6 +60,8 @@ class ApiKey(Table, table=True):
     prefix: str
     """The first characters, to recognize a key in a list."""
     digest: str = Field(unique=True)
+    permissions: list[str] | None = document(nullable=True, default=None)
+    """What the key narrows its user's permissions to; none: the key may all that its user may."""
     created_at: datetime = stored_at()
     last_used_at: datetime | None = instant(nullable=True)
     revoked_at: datetime | None = instant(nullable=True)

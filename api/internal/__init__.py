@@ -1,0 +1,9 @@
+"""What operators do over HTTP, with the installation's own key; no merchant's key opens it."""
+
+from fastapi import APIRouter
+
+from api.internal import api_keys, audit_events, members, merchants
+
+router = APIRouter(prefix="/internal/v1", tags=["Internal"])
+for each in (merchants.router, members.router, api_keys.router, audit_events.router):
+    router.include_router(each)
