@@ -20,10 +20,13 @@ AccountKind = Literal[
     "revenue",
     "tax_payable",
     "processor_clearing",
+    "external_clearing",
     "refunds",
     "write_off",
     "platform_fees",
 ]
+Till = Literal["processor_clearing", "external_clearing"]
+"""Where a customer's money arrived: at the payment provider, or with the merchant himself."""
 Side = Literal["debit", "credit"]
 NORMAL_SIDE: Final[Mapping[AccountKind, Side]] = {
     "customer_receivable": "debit",
@@ -32,6 +35,7 @@ NORMAL_SIDE: Final[Mapping[AccountKind, Side]] = {
     "revenue": "credit",
     "tax_payable": "credit",
     "processor_clearing": "debit",
+    "external_clearing": "debit",
     "refunds": "debit",
     "write_off": "debit",
     "platform_fees": "debit",
@@ -141,10 +145,12 @@ def invoice_reversed(
     return _transfer("invoice_reversed", parties, invoice_id, opposite)
 
 
-def payment_received(parties: Parties, payment_id: str, *, amount: Decimal) -> Transfer:
-    """The processor holds the money that the customer owed."""
+def payment_received(
+    parties: Parties, payment_id: str, *, amount: Decimal, till: Till = "processor_clearing"
+) -> Transfer:
+    """The money that the customer owed has arrived: the processor holds it, or the merchant."""
     amounts: _Amounts = {
-        "processor_clearing": _positive(amount),
+        till: _positive(amount),
         "customer_receivable": amount.copy_negate(),
     }
     return _transfer("payment_received", parties, payment_id, amounts)
@@ -181,10 +187,12 @@ def refund_paid(
     return _transfer("refund_paid", parties, refund_id, amounts)
 
 
-def wallet_topped_up(parties: Parties, document_id: str, *, amount: Decimal) -> Transfer:
-    """The processor holds money that the merchant owes to the customer's wallet."""
+def wallet_topped_up(
+    parties: Parties, document_id: str, *, amount: Decimal, till: Till = "processor_clearing"
+) -> Transfer:
+    """Money has arrived that the merchant owes to the customer's wallet."""
     amounts: _Amounts = {
-        "processor_clearing": _positive(amount),
+        till: _positive(amount),
         "customer_wallet": amount.copy_negate(),
     }
     return _transfer("wallet_topped_up", parties, document_id, amounts, NANO_DIGITS)

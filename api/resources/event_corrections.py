@@ -1,4 +1,4 @@
-"""Corrections of metered usage: an event is voided, and what closed periods owe for it is listed."""
+"""Corrections of metered usage: events are voided; what closed periods owe for it is listed."""
 
 from typing import Annotated, Literal, Self
 from uuid import UUID

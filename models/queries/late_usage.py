@@ -203,15 +203,19 @@ async def _unseen(
     found: set[int] = set()
     connection = await session.connection()
     for theirs in _owners(terms):
-        statement = select(bucket).distinct().where(
-            col(UsageEvent.merchant_id) == terms.subscription.merchant_id,
-            col(UsageEvent.type).in_(types),
-            theirs,
-            col(UsageEvent.timestamp) >= starts[0],
-            col(UsageEvent.timestamp) < max(each.end for each in periods),
-            text(
-                "NOT pg_visible_in_snapshot(transaction_id, CAST(:watermark AS pg_snapshot))"
-            ).bindparams(watermark=watermark),
+        statement = (
+            select(bucket)
+            .distinct()
+            .where(
+                col(UsageEvent.merchant_id) == terms.subscription.merchant_id,
+                col(UsageEvent.type).in_(types),
+                theirs,
+                col(UsageEvent.timestamp) >= starts[0],
+                col(UsageEvent.timestamp) < max(each.end for each in periods),
+                text(
+                    "NOT pg_visible_in_snapshot(transaction_id, CAST(:watermark AS pg_snapshot))"
+                ).bindparams(watermark=watermark),
+            )
         )
         found.update((await connection.execute(statement)).scalars())
     return [starts[number - 1] for number in sorted(found)]

@@ -6,7 +6,7 @@ aggregation equals `billing.metering.aggregate` on the same events, which a prop
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -48,6 +48,7 @@ from billing.metering import (
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.usage import QuantityPath, UsageEvent
+from models.usage_voids import UsageVoid
 
 # The numbers of `billing.metering.value_at`: plain digits, so many before and behind the point.
 _NUMBER = rf"^-?0*[0-9]{{1,{INTEGER_DIGITS_MAX}}}(\.[0-9]{{1,{DECIMALS_MAX}}}0*)?$"
@@ -473,6 +474,8 @@ class _Read:
     start: datetime
     end: datetime
     owners: _Owners
+    has_voids: bool = False
+    """Whether any of these events may be void: only then each of them is looked up."""
 
     def events(self, *, typed: bool) -> _Events:
         """The events; typed ones are none at all where a number may stand elsewhere."""
@@ -484,6 +487,8 @@ class _Read:
         ]
         if typed and self.paths():
             every.append(not_(self._stands_elsewhere()))
+        if self.has_voids:
+            every.append(not_(exists().where(col(UsageVoid.event_id) == col(UsageEvent.id))))
         # One branch for each index: joined by OR, neither could be read without the table.
         branches = [
             _branch(col(UsageEvent.subject), col(UsageEvent.subject).is_not(None)).where(
@@ -553,6 +558,8 @@ async def _counted(
     Where the typed reading counts nothing there may still be something that it does not see.
     """
     connection = await session.connection()
+    if await _has_voids(session, read):
+        read = replace(read, has_voids=True)
     if read.may_be_typed():
         typed = await connection.execute(reading(read.events(typed=True)))
         rows = [tuple(row) for row in typed]
@@ -560,6 +567,18 @@ async def _counted(
             return rows
     found = await connection.execute(reading(read.events(typed=False)))
     return [tuple(row) for row in found]
+
+
+async def _has_voids(session: AsyncSession, read: _Read) -> bool:
+    """Whether any event of these types and times is void, whoever's it is: voids are rare."""
+    void = exists().where(
+        col(UsageVoid.merchant_id) == read.merchant_id,
+        col(UsageVoid.type).in_({metric.event_type for metric in read.metrics}),
+        col(UsageVoid.timestamp) >= read.start,
+        col(UsageVoid.timestamp) < read.end,
+    )
+    connection = await session.connection()
+    return bool((await connection.execute(select(void))).scalar_one())
 
 
 def _selected(

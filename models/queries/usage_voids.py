@@ -1,6 +1,7 @@
 """The statements of voided usage events."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -8,7 +9,27 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.usage import UsageEvent
 from models.usage_voids import UsageVoid
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """What a void must know of its event."""
+
+    type: str
+    timestamp: datetime
+
+
+async def event(session: AsyncSession, merchant_id: str, event_id: UUID) -> StoredEvent | None:
+    """The event that is to be voided."""
+    rows = await session.exec(
+        select(col(UsageEvent.type), col(UsageEvent.timestamp)).where(
+            col(UsageEvent.merchant_id) == merchant_id, col(UsageEvent.id) == event_id
+        )
+    )
+    row = rows.first()
+    return None if row is None else StoredEvent(*row)
 
 
 async def get(session: AsyncSession, merchant_id: str, event_id: UUID) -> UsageVoid | None:
