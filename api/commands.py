@@ -5,8 +5,8 @@ and raise `Unavailable`, which is answered 503.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -29,12 +29,14 @@ from activities.issuing import collection_workflow_id
 from activities.payments import (
     CardChoice,
     CreatedPayment,
+    CreateLink,
     CreatePayment,
     CreateSetup,
     PaymentActivities,
 )
 from activities.reservations import ReservationActivities, Reserve
 from activities.reservations import workflow_id as reservation_workflow_id
+from activities.resets import Reset, ResetActivities
 from activities.subscriptions import (
     CreatedSubscription,
     CreateSubscription,
@@ -51,19 +53,26 @@ from workflows.entitlement_reservation import EntitlementReservationWorkflow
 from workflows.options import BILLING_QUEUE, TASK_TIMEOUT
 from workflows.payment_collection import (
     CollectionState,
+    MarkPaid,
     PaymentCollectionWorkflow,
     PayNow,
     PayResult,
+    Retry,
 )
 from workflows.subscription import SubscriptionWorkflow, TerminateNow
 from workflows.test_clock import Advance, Advanced, TestClockState, TestClockWorkflow
 
 T = TypeVar("T")
+PaymentResult = PayResult
+"""How a charge ended, for routes: they know no workflow."""
 log = structlog.get_logger(__name__)
 
 CHANGE_LIMIT = timedelta(seconds=10)
 PAYMENT_LIMIT = timedelta(seconds=25)
+RETRY_LIMIT = timedelta(seconds=15)
 PING_LIMIT = timedelta(seconds=1)
+FORGET_LIMIT_SECONDS = 5.0
+PARALLEL_ENDINGS = 16
 ABSENT_LIMIT_SECONDS = 5.0
 ABSENT_RETRY_SECONDS = 0.1
 
@@ -88,6 +97,18 @@ class TerminateSubscription:
     terminated_by: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collecting:
+    """Which invoice or payment is collected, and the time in which it is."""
+
+    merchant_id: str
+    collection_id: str
+    customer_id: str | None
+    subscription_id: str | None
+    clock_id: str | None
+    clock_now: datetime | None
+
+
 class Commands:
     """What routes and pages may do to a life cycle."""
 
@@ -110,6 +131,9 @@ class Commands:
         self._subscriptions = SubscriptionActivities(database)
         self._payments = PaymentActivities(database, gateway)
         self._reservations = ReservationActivities(database)
+        self._usage_charges = UsageChargeActivities(database)
+        self._disputes = DisputeActivities(database)
+        self._resets = ResetActivities(database)
         self._usage_charges = UsageChargeActivities(database)
         self._disputes = DisputeActivities(database)
 
@@ -228,6 +252,34 @@ class Commands:
         except RuntimeError as error:
             raise Unavailable("Temporal is away") from error
 
+    async def reset_merchant(self, command: Reset) -> None:
+        """Deletes a sandbox's rows, then ends the workflows that have lost theirs.
+
+        With Temporal away they end by themselves: their next transaction finds nothing.
+        """
+        await self._forget(await self._resets.reset(command))
+
+    async def _forget(self, workflow_ids: Sequence[str]) -> None:
+        limit = asyncio.Semaphore(PARALLEL_ENDINGS)
+
+        async def end(workflow_id: str) -> None:
+            async with limit:
+                handle = self._client.get_workflow_handle(workflow_id)
+                try:
+                    await handle.terminate(reason="reset", rpc_timeout=CHANGE_LIMIT)
+                except RPCError as error:
+                    # Not started yet, or ended already.
+                    if error.status != RPCStatusCode.NOT_FOUND:
+                        raise
+
+        try:
+            async with asyncio.timeout(FORGET_LIMIT_SECONDS):
+                await asyncio.gather(*(end(workflow_id) for workflow_id in workflow_ids))
+        except (RPCError, RuntimeError, TimeoutError) as error:
+            log.warning(
+                "workflows_left_behind", count=len(workflow_ids), error=type(error).__name__
+            )
+
     async def create_card(self, card: CardDetails) -> SavedCard:
         """Hands a card to the gateway; raises CardDeclined for details that are no card."""
         try:
@@ -253,41 +305,57 @@ class Commands:
             exp_year=card.exp_year,
             save=save,
         )
-        start = WithStartWorkflowOperation(
-            PaymentCollectionWorkflow.run,
-            CollectionState(
-                collection_id=session.collection_id,
-                merchant_id=session.merchant_id,
-                clock_id=clock_id,
-                clock_now=clock_now,
-            ),
-            id=collection_workflow_id(session.collection_id),
-            task_queue=BILLING_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_timeout=TASK_TIMEOUT,
-            search_attributes=TypedSearchAttributes(
-                attributes.pairs(
-                    {
-                        "merchant_id": session.merchant_id,
-                        "customer_id": session.customer_id,
-                        "subscription_id": session.subscription_id,
-                        "collection_id": session.collection_id,
-                        "clock_id": clock_id,
-                    }
-                )
-            ),
-            static_summary=f"collect {session.collection_id}",
+        collecting = Collecting(
+            merchant_id=session.merchant_id,
+            collection_id=session.collection_id,
+            customer_id=session.customer_id,
+            subscription_id=session.subscription_id,
+            clock_id=clock_id,
+            clock_now=clock_now,
         )
-        await self._require_temporal()
         return await _reach(
             lambda: self._client.execute_update_with_start_workflow(
                 PaymentCollectionWorkflow.pay_now,
                 PayNow(choice),
-                start_workflow_operation=start,
+                start_workflow_operation=_collection(collecting),
                 id=f"pay-{choice.gateway_method_id}",
                 rpc_timeout=PAYMENT_LIMIT,
             )
         )
+
+    async def mark_paid(self, collecting: Collecting, reason: str | None) -> PayResult:
+        """Ends an invoice's collection with money that came past the provider."""
+        return await _reach(
+            lambda: self._client.execute_update_with_start_workflow(
+                PaymentCollectionWorkflow.mark_paid,
+                MarkPaid(reason),
+                start_workflow_operation=_collection(collecting),
+                rpc_timeout=CHANGE_LIMIT,
+            )
+        )
+
+    async def retry_payment(self, collecting: Collecting) -> PayResult:
+        """Charges the saved card now; without an answer in time it is `Unavailable`."""
+        return await _reach(
+            lambda: self._client.execute_update_with_start_workflow(
+                PaymentCollectionWorkflow.retry,
+                Retry(),
+                start_workflow_operation=_collection(collecting),
+                rpc_timeout=RETRY_LIMIT,
+            )
+        )
+
+    async def create_link(self, command: CreateLink) -> str:
+        """Opens a new hosted page for an unpaid invoice; returns its session's id."""
+        return await self._payments.create_link(command)
+
+    async def provider_answers(self) -> bool:
+        """Whether the payment provider can be reached; it is asked for a charge that is none."""
+        try:
+            await self._gateway.find_charge("none")
+        except GatewayUnavailable:
+            return False
+        return True
 
     async def save_card(self, session: PaymentSession, card: SavedCard) -> None:
         """Saves a set-up session's card and lets failed collections try it."""
@@ -305,6 +373,25 @@ class Commands:
             except (RPCError, RuntimeError):
                 # The card is saved; dunning's next attempt charges it in any case.
                 continue
+
+
+def _collection(collecting: Collecting) -> WithStartWorkflowOperation[Any, Any]:
+    """Starts the collection where it does not run: it may have ended, or not been started yet."""
+    return WithStartWorkflowOperation(
+        PaymentCollectionWorkflow.run,
+        CollectionState(
+            collection_id=collecting.collection_id,
+            merchant_id=collecting.merchant_id,
+            clock_id=collecting.clock_id,
+            clock_now=collecting.clock_now,
+        ),
+        id=collection_workflow_id(collecting.collection_id),
+        task_queue=BILLING_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        task_timeout=TASK_TIMEOUT,
+        search_attributes=TypedSearchAttributes(attributes.pairs(asdict(collecting))),
+        static_summary=f"collect {collecting.collection_id}",
+    )
 
 
 def clock_workflow_id(clock_id: str) -> str:

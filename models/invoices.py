@@ -105,3 +105,5 @@ class InvoiceCounter(Table, table=True):
     merchant_id: str = Field(primary_key=True, foreign_key="merchants.id")
     month: str = Field(primary_key=True)
     last_number: int
+    reset_count: int = 0
+    """How many of its invoices a reset has deleted."""

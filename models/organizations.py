@@ -24,6 +24,8 @@ class Merchant(Table, table=True):
     grace_period: str = "PT24H"
     """How long a closed period waits for late events (ISO 8601 duration)."""
     email: str = ""
+    reset_at: datetime | None = instant(nullable=True)
+    """When its data was last reset (sandbox only)."""
     created_at: datetime = stored_at()
 
 

@@ -119,12 +119,12 @@ async def number_gap(session: AsyncSession) -> tuple[str, str, int, int] | None:
         await connection.execute(
             text(
                 """
-                SELECT c.merchant_id, c.month, c.last_number, count(i.id)
+                SELECT c.merchant_id, c.month, c.last_number - c.reset_count, count(i.id)
                 FROM invoice_counters c
                 LEFT JOIN invoices i ON i.merchant_id = c.merchant_id
                   AND i.invoice_number LIKE 'INV-' || c.month || '-%'
-                GROUP BY c.merchant_id, c.month, c.last_number
-                HAVING count(i.id) <> c.last_number ORDER BY 1, 2 LIMIT 1
+                GROUP BY c.merchant_id, c.month, c.last_number, c.reset_count
+                HAVING count(i.id) <> c.last_number - c.reset_count ORDER BY 1, 2 LIMIT 1
                 """
             )
         )
@@ -156,12 +156,75 @@ async def period_gap(session: AsyncSession) -> tuple[str, int] | None:
     return None if row is None else (row[0], row[1])
 
 
+async def wrong_use(session: AsyncSession) -> tuple[str, str, Decimal, Decimal] | None:
+    """The first charged use whose payment or refund is not what the ledger moved for it."""
+    connection = await session.connection()
+    row = (
+        await connection.execute(
+            text(
+                """
+                WITH told AS (
+                    SELECT id, 'usage_charged' AS kind, paid_price + paid_tax AS amount
+                    FROM usage_charges
+                    UNION ALL
+                    SELECT id, 'usage_refunded', paid_price + paid_tax
+                    FROM usage_charges WHERE refunded_at IS NOT NULL
+                ), booked AS (
+                    SELECT t.document_id AS id, t.kind, sum(e.amount) AS amount
+                    FROM ledger_transfers t JOIN ledger_entries e ON e.transfer_id = t.id
+                    WHERE t.kind IN ('usage_charged', 'usage_refunded') AND e.amount > 0
+                    GROUP BY 1, 2
+                )
+                SELECT coalesce(t.id, b.id), coalesce(t.kind, b.kind),
+                       coalesce(t.amount, 0), coalesce(b.amount, 0)
+                FROM told t FULL JOIN booked b ON b.id = t.id AND b.kind = t.kind
+                WHERE coalesce(t.amount, 0) <> coalesce(b.amount, 0)
+                ORDER BY 1, 2 LIMIT 1
+                """
+            )
+        )
+    ).first()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+async def wrong_wallet_charge(session: AsyncSession) -> tuple[str, Decimal, Decimal] | None:
+    """The first invoice whose paid wallet charge is not what reached the wallet."""
+    connection = await session.connection()
+    row = (
+        await connection.execute(
+            text(
+                """
+                WITH booked AS (
+                    SELECT a.collection_id AS id, sum(e.amount) AS amount
+                    FROM ledger_transfers t
+                    JOIN ledger_entries e ON e.transfer_id = t.id
+                    JOIN payment_attempts a ON a.id = t.document_id
+                    WHERE t.kind = 'wallet_topped_up' AND e.amount > 0
+                    GROUP BY 1
+                )
+                SELECT i.id, i.wallet_charge, coalesce(b.amount, 0)
+                FROM invoices i LEFT JOIN booked b ON b.id = i.id
+                WHERE CASE i.status WHEN 'PAID' THEN i.wallet_charge ELSE 0 END
+                      <> coalesce(b.amount, 0)
+                ORDER BY 1 LIMIT 1
+                """
+            )
+        )
+    ).first()
+    return None if row is None else (row[0], row[1], row[2])
+
+
 async def attempts(session: AsyncSession) -> dict[str, Attempt]:
-    """All attempts that reached a gateway, by the key that it knows them by."""
+    """All attempts that reached a gateway, by the key that it knows them by.
+
+    Those whose rows a reset has deleted too: the gateway's book still has their charges.
+    """
     connection = await session.connection()
     rows = await connection.execute(
         text(
             "SELECT id, collection_id, status, amount, currency FROM payment_attempts "
+            "WHERE gateway_method_id <> '' UNION ALL "
+            "SELECT id, collection_id, status, amount, currency FROM forgotten_attempts "
             "WHERE gateway_method_id <> ''"
         )
     )

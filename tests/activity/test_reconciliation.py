@@ -4,50 +4,14 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
-from temporalio.testing import ActivityEnvironment
 
-from activities.organizations import CreateMerchant, OrganizationActivities
-from activities.payments import AttemptRef, BeginAttempt, PaymentActivities, RecordAttempt
 from activities.reconciliation import ReconciliationActivities
-from activities.subscriptions import SubscriptionActivities
-from billing.ids import derived_id
 from models.database import Database
-from tests.activity.fake_gateway import BookGateway
-from tests.activity.rows import CARD, START, open_shop
-
-
-async def _paid_subscription(database: Database) -> tuple[BookGateway, str]:
-    """One invoice, issued and paid; the key of its charge."""
-    gateway = BookGateway()
-    merchant = await OrganizationActivities(database).create_merchant(CreateMerchant("Books"))
-    shop = await open_shop(database, merchant.merchant_id)
-    made = await SubscriptionActivities(database).create_subscription(shop.subscription())
-    activities = PaymentActivities(database, gateway)
-    begun = await activities.begin_attempt(
-        BeginAttempt(
-            merchant_id=shop.merchant_id,
-            collection_id=derived_id("inv", made.subscription_id, 0),
-            number=1,
-            now=START,
-            card=CARD,
-        )
-    )
-    assert begun.attempt_id is not None
-    ref = AttemptRef(merchant_id=shop.merchant_id, attempt_id=begun.attempt_id)
-    outcome = await ActivityEnvironment().run(activities.charge, ref)
-    await activities.record_attempt(
-        RecordAttempt(
-            merchant_id=shop.merchant_id,
-            attempt_id=begun.attempt_id,
-            outcome=outcome,
-            now=START,
-        )
-    )
-    return gateway, begun.attempt_id
+from tests.activity.books import paid_subscription
 
 
 async def test_honest_books_agree(own_database: Database) -> None:
-    gateway, _key = await _paid_subscription(own_database)
+    gateway, _key, _shop = await paid_subscription(own_database)
     assert await ReconciliationActivities(own_database, gateway).first_difference() is None
 
 
@@ -63,7 +27,7 @@ LIES = {
 
 @pytest.mark.parametrize(("lie", "answer"), LIES.items())
 async def test_a_lie_is_named(own_database: Database, lie: str, answer: str) -> None:
-    gateway, _key = await _paid_subscription(own_database)
+    gateway, _key, _shop = await paid_subscription(own_database)
     async with own_database.transaction() as session:
         connection = await session.connection()
         await connection.execute(text(lie))
@@ -74,14 +38,14 @@ async def test_a_lie_is_named(own_database: Database, lie: str, answer: str) -> 
 
 async def test_a_charge_under_an_unknown_key_is_named(own_database: Database) -> None:
     """The provider's book is the judge: what it charged must be ours."""
-    gateway, key = await _paid_subscription(own_database)
+    gateway, key, _shop = await paid_subscription(own_database)
     gateway.book["foreign"] = replace(gateway.book[key], idempotency_key="foreign")
     difference = await ReconciliationActivities(own_database, gateway).first_difference()
     assert difference == "the provider charged 53.900000000000 USD under an unknown key"
 
 
 async def test_a_lost_charge_is_named(own_database: Database) -> None:
-    gateway, key = await _paid_subscription(own_database)
+    gateway, key, _shop = await paid_subscription(own_database)
     gateway.book.clear()
     difference = await ReconciliationActivities(own_database, gateway).first_difference()
     assert difference is not None
