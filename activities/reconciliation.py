@@ -99,6 +99,20 @@ async def _holds_are_reserved(session: AsyncSession) -> str | None:
     return f"customer {found[0]} has holds of {found[1]}, reserved funds of {found[2]}"
 
 
+async def _uses_are_booked(session: AsyncSession) -> str | None:
+    found = await reconciliation.wrong_use(session)
+    if found is None:
+        return None
+    return f"use {found[0]} tells of {found[2]}, the ledger of {found[3]} ({found[1]})"
+
+
+async def _wallets_got_their_charge(session: AsyncSession) -> str | None:
+    found = await reconciliation.wrong_wallet_charge(session)
+    if found is None:
+        return None
+    return f"invoice {found[0]} charges {found[1]} for the wallet, which got {found[2]}"
+
+
 async def _numbers_have_no_gaps(session: AsyncSession) -> str | None:
     found = await reconciliation.number_gap(session)
     if found is None:
@@ -119,6 +133,8 @@ PROOFS: tuple[Proof, ...] = (
     _invoices_are_their_lines,
     _receivables_are_unpaid,
     _holds_are_reserved,
+    _uses_are_booked,
+    _wallets_got_their_charge,
     _numbers_have_no_gaps,
     _periods_have_no_gaps,
 )

@@ -57,7 +57,8 @@ async def get(
         col(Reservation.merchant_id) == merchant_id, col(Reservation.id) == reservation_id
     )
     if lock:
-        statement = statement.with_for_update()
+        # Not its key: a use that refers to it shares that, and two of them would deadlock.
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 
