@@ -90,6 +90,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             payments.begin_attempt,
             payments.record_attempt,
             payments.give_up_collection,
+            payments.settle_outside,
             payments.expire_collection,
             reservations.view_reservation,
             reservations.expire_reservation,

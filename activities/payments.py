@@ -3,10 +3,11 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
@@ -16,7 +17,7 @@ from activities.gateways.port import ChargeOutcome, ChargeRequest, PaymentGatewa
 from billing import ledger as bookkeeping
 from billing.dunning import next_attempt_at
 from billing.durations import Duration
-from billing.errors import Conflict, NotFound
+from billing.errors import BillingError, Conflict, NotFound
 from billing.ids import derived_id
 from billing.invoicing import check_transition
 from models.base import new_id, wall_now
@@ -29,6 +30,21 @@ from models.queries import invoices, ledger, outbox, payments, subscriptions
 
 PAYABLE_INVOICE = ("ISSUED", "PAYMENT_FAILED")
 SETUP_SESSION_LIFE = timedelta(days=30)
+LINK_LIFE = timedelta(days=30)
+RETRY_PAUSE = timedelta(minutes=1)
+Origin = Literal["automatic", "checkout", "retry", "out_of_band"]
+
+
+class NotLinkable(BillingError):
+    """A link pays an invoice that is issued and unpaid, none that is open, paid or taken back."""
+
+    code = "INVOICE_NOT_LINKABLE_STATUS"
+
+
+class NoBalance(BillingError):
+    """There is nothing left to pay."""
+
+    code = "INVOICE_NO_BALANCE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +98,16 @@ class BeginAttempt:
     number: int
     now: datetime
     card: CardChoice | None = None
+    is_retry: bool = False
+    """The merchant asks for it: dunning's own attempts are counted without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunAttempt:
-    """The attempt to charge, or why there is none (`no_payment_method`, `not_payable`)."""
+    """The attempt to charge, or why there is none.
+
+    `no_payment_method`, `not_payable`, or `too_soon` after another retry.
+    """
 
     attempt_id: str | None
     refusal: str | None = None
@@ -120,6 +141,33 @@ class RecordedAttempt:
     decline_code: str | None
     message: str | None
     collection: Collection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleOutside:
+    """The merchant says that an invoice was paid to him directly; recorded as attempt `number`."""
+
+    merchant_id: str
+    invoice_id: str
+    number: int
+    now: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettledOutside:
+    """Whether this settled it; an invoice that is paid or taken back is not settled again."""
+
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateLink:
+    """A new hosted page for an unpaid invoice."""
+
+    merchant_id: str
+    invoice_id: str
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +273,42 @@ class PaymentActivities:
             )
             return await invoices.unpaid_automatic(session, merchant_id, row.customer_id)
 
+    async def create_link(self, command: CreateLink) -> str:
+        """Opens a new page for an unpaid invoice in place of the old one; returns its session's id.
+
+        Not an activity: the API calls it. A first invoice's page ends with its subscription's wait.
+        """
+        async with self._database.transaction() as session:
+            invoice = await invoices.get(
+                session, command.merchant_id, command.invoice_id, lock=True
+            )
+            if invoice is None:
+                raise NotFound(f"No invoice {command.invoice_id}")
+            if invoice.status not in PAYABLE_INVOICE:
+                raise NotLinkable(f"An invoice that is {invoice.status} is not paid by a link")
+            if issuing.unpaid(invoice) <= 0:
+                raise NoBalance("Nothing is left to pay on the invoice")
+            return await _replace_link(session, invoice, command.now)
+
+    @activity.defn
+    async def settle_outside(self, command: SettleOutside) -> SettledOutside:
+        """Books an invoice as paid past the provider; run twice, it books once."""
+        async with self._database.transaction() as session:
+            attempt_id = derived_id("att", command.invoice_id, command.number)
+            made = await payments.get_attempt(session, command.merchant_id, attempt_id)
+            if made is not None and made.origin == "out_of_band":
+                return SettledOutside(settled=True)
+            payable = await _payable(session, command.merchant_id, command.invoice_id)
+            if not payable.is_open or payable.invoice is None:
+                return SettledOutside(settled=False)
+            attempt = _outside_row(payable, command)
+            await payments.add_attempt(session, attempt)
+            await _pay_invoice(session, payable.invoice, attempt, command.now)
+            await payments.change_sessions(
+                session, command.merchant_id, command.invoice_id, status="cancelled"
+            )
+            return SettledOutside(settled=True)
+
     @activity.defn
     async def open_collection(self, ref: CollectionRef) -> Collection:
         """Reads what is to be collected and how far it has come."""
@@ -244,6 +328,8 @@ class PaymentActivities:
             made = await payments.attempts_of(session, command.merchant_id, command.collection_id)
             if made and made[-1].status == "pending":
                 return BegunAttempt(attempt_id=made[-1].id)
+            if command.is_retry and _was_retried(made, command):
+                return BegunAttempt(attempt_id=None, refusal="too_soon")
             method_id = await _method_id(session, payable, command)
             attempt = _attempt_row(payable, command, method_id)
             await payments.add_attempt(session, attempt)
@@ -421,7 +507,7 @@ def _attempt_row(payable: _Payable, command: BeginAttempt, method_id: str | None
         collection_id=command.collection_id,
         number=command.number,
         status="failed" if missing else "pending",
-        origin="automatic" if command.card is None else "checkout",
+        origin=_origin(command),
         amount=payable.amount,
         currency=payable.currency,
         gateway_method_id=method_id or "",
@@ -430,6 +516,73 @@ def _attempt_row(payable: _Payable, command: BeginAttempt, method_id: str | None
         attempted_at=command.now,
         resolved_at=command.now if missing else None,
     )
+
+
+def _origin(command: BeginAttempt) -> Origin:
+    if command.card is not None:
+        return "checkout"
+    return "retry" if command.is_retry else "automatic"
+
+
+def _was_retried(made: Sequence[PaymentAttempt], command: BeginAttempt) -> bool:
+    """Whether the merchant asked less than a minute ago, in real time; his own call does not count.
+
+    Run again after its commit, this finds the attempt that it made itself.
+    """
+    own = derived_id("att", command.collection_id, command.number)
+    since = wall_now() - RETRY_PAUSE
+    return any(row.origin == "retry" and row.created_at > since for row in made if row.id != own)
+
+
+def _outside_row(payable: _Payable, command: SettleOutside) -> PaymentAttempt:
+    """The record of money that no provider saw: without a card or a charge, its reason as told."""
+    return PaymentAttempt(
+        id=derived_id("att", command.invoice_id, command.number),
+        merchant_id=command.merchant_id,
+        collection_id=command.invoice_id,
+        number=command.number,
+        status="succeeded",
+        origin="out_of_band",
+        amount=payable.amount,
+        currency=payable.currency,
+        gateway_method_id="",
+        message=command.reason,
+        attempted_at=command.now,
+        resolved_at=command.now,
+    )
+
+
+async def _replace_link(session: AsyncSession, invoice: Invoice, now: datetime) -> str:
+    earlier = await payments.all_sessions_of(session, invoice.merchant_id, invoice.id)
+    if not earlier:
+        raise NotLinkable("The invoice never had a payment page")
+    await payments.change_sessions(
+        session, invoice.merchant_id, invoice.id, status="cancelled", completed_at=wall_now()
+    )
+    newest = earlier[-1]
+    limits = [now + LINK_LIFE]
+    subscription = await subscriptions.get(session, invoice.merchant_id, invoice.subscription_id)
+    if subscription is not None and subscription.status == "pending_payment":
+        limits.append(subscription.session_expires_at or limits[0])
+    row = PaymentSession(
+        id=derived_id("ps", invoice.id, len(earlier)),
+        merchant_id=invoice.merchant_id,
+        token=secrets.token_hex(24),
+        entity_type=newest.entity_type,
+        entity_id=newest.entity_id,
+        collection_id=invoice.id,
+        customer_id=invoice.customer_id,
+        subscription_id=invoice.subscription_id,
+        amount=issuing.unpaid(invoice),
+        currency=invoice.currency,
+        status="pending",
+        save_payment_method=newest.save_payment_method,
+        success_url=newest.success_url,
+        failure_url=newest.failure_url,
+        expires_at=min(limits),
+    )
+    await payments.add_session(session, row)
+    return row.id
 
 
 async def _show_retry(
@@ -512,6 +665,9 @@ async def _pay_invoice(
         paid_at=now,
         next_action_at=None,
     )
+    till: bookkeeping.Till = (
+        "external_clearing" if attempt.origin == "out_of_band" else "processor_clearing"
+    )
     owed = attempt.amount - invoice.wallet_charge
     if owed > 0:
         await ledger.post(
@@ -521,7 +677,7 @@ async def _pay_invoice(
                 transfer_id=derived_id("ltr", attempt.id, "received"),
                 booked_at=now,
                 transfer=bookkeeping.payment_received(
-                    issuing.parties(invoice), attempt.id, amount=owed
+                    issuing.parties(invoice), attempt.id, amount=owed, till=till
                 ),
             ),
         )
@@ -533,7 +689,7 @@ async def _pay_invoice(
                 transfer_id=derived_id("ltr", attempt.id, "topped-up"),
                 booked_at=now,
                 transfer=bookkeeping.wallet_topped_up(
-                    issuing.parties(invoice), attempt.id, amount=invoice.wallet_charge
+                    issuing.parties(invoice), attempt.id, amount=invoice.wallet_charge, till=till
                 ),
             ),
         )

@@ -73,6 +73,8 @@ STATUSES: Mapping[str, int] = {
     "UNPROCESSABLE": 422,
     "ALREADY_REFUNDED": 422,
     "NOT_REFUNDABLE": 422,
+    "INVOICE_NOT_LINKABLE_STATUS": 422,
+    "INVOICE_NO_BALANCE": 422,
 }
 
 CATEGORIES: Mapping[int, str] = {

@@ -85,7 +85,7 @@ class PaymentAttempt(Table, table=True):
     status: str
     """`pending` until the gateway's answer is recorded, then `succeeded` or `failed`."""
     origin: str
-    """`automatic` or `checkout`."""
+    """`automatic`, `checkout`, `retry` (the merchant's) or `out_of_band` (no provider saw it)."""
     amount: Decimal = money()
     currency: str
     gateway_method_id: str

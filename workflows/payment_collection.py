@@ -6,6 +6,7 @@ saved card at issue and on dunning's days; ends PAID, PAYMENT_FAILED, expired or
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -20,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         CollectionRef,
         PaymentActivities,
         RecordAttempt,
+        SettleOutside,
     )
     from activities.test_clocks import Tick, TickAnswer
     from billing.dunning import next_attempt_at
@@ -46,18 +48,35 @@ class PayNow:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """The merchant wants the saved card charged now."""
+
+
+@dataclass(frozen=True)
+class MarkPaid:
+    """The merchant says that the money reached him directly."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class PayResult:
-    """What the page tells the customer."""
+    """What whoever asked is told."""
 
     status: str
-    """`succeeded`, `failed` or `not_payable`."""
+    """`succeeded`, `failed`, `not_payable`, `no_payment_method` or `too_soon`."""
     decline_code: str | None = None
     message: str | None = None
+    attempt_id: str | None = None
 
 
 @dataclass
-class _Checkout:
-    card: CardChoice
+class _Request:
+    """What a person asks of the collection; asked one after the other, never two at once."""
+
+    kind: Literal["checkout", "retry", "out_of_band"]
+    card: CardChoice | None = None
+    reason: str | None = None
     result: PayResult | None = None
 
 
@@ -69,7 +88,7 @@ class PaymentCollectionWorkflow:
     def __init__(self, state: CollectionState) -> None:
         self._state = state
         self._clock = BillingClock(state.clock_now)
-        self._checkouts: list[_Checkout] = []
+        self._requests: list[_Request] = []
         self._method_changed = False
         self._phase = "starting"
 
@@ -86,10 +105,22 @@ class PaymentCollectionWorkflow:
     @workflow.update
     async def pay_now(self, request: PayNow) -> PayResult:
         """Charges the checkout's card; answered when the outcome is recorded."""
-        checkout = _Checkout(request.card)
-        self._checkouts.append(checkout)
-        await workflow.wait_condition(lambda: checkout.result is not None)
-        return checkout.result or PayResult(status="not_payable")
+        return await self._asked(_Request("checkout", card=request.card))
+
+    @workflow.update
+    async def retry(self, _request: Retry) -> PayResult:
+        """Charges the saved card now; answered when the outcome is recorded."""
+        return await self._asked(_Request("retry"))
+
+    @workflow.update
+    async def mark_paid(self, request: MarkPaid) -> PayResult:
+        """Ends the collection with money that came past the provider."""
+        return await self._asked(_Request("out_of_band", reason=request.reason))
+
+    async def _asked(self, request: _Request) -> PayResult:
+        self._requests.append(request)
+        await workflow.wait_condition(lambda: request.result is not None)
+        return request.result or PayResult(status="not_payable")
 
     @workflow.update
     async def tick(self, tick: Tick) -> TickAnswer:
@@ -128,8 +159,8 @@ class PaymentCollectionWorkflow:
         return await self._charge(collection.pending_attempt_id, None)
 
     def _is_over(self, collection: Collection) -> bool:
-        """After the last retry only a customer at the checkout can still pay."""
-        return collection.status == "PAYMENT_FAILED" and not self._checkouts
+        """After dunning's last attempt it is paid only where a person asks for it."""
+        return collection.status == "PAYMENT_FAILED" and not self._requests
 
     def _next_automatic(self, collection: Collection) -> datetime | None:
         """When the saved card is charged next; None: not by itself."""
@@ -144,17 +175,17 @@ class PaymentCollectionWorkflow:
         return next_attempt_at(collection.first_failed_at, failed)
 
     async def _wait(self, collection: Collection) -> bool:
-        """Waits for a checkout, a better card or the next instant; False when time ran out."""
+        """Waits for a person, a better card or the next instant; False when time ran out."""
         automatic = self._next_automatic(collection)
         instants = [instant for instant in (automatic, collection.expires_at) if instant]
         self._phase = "collecting"
         await self._clock.until(
             min(instants, default=None),
-            lambda: bool(self._checkouts) or self._retries_now(collection) or self._restarts(),
+            lambda: bool(self._requests) or self._retries_now(collection) or self._restarts(),
         )
         if self._restarts():
             self._continue_as_new()
-        if self._checkouts or self._retries_now(collection):
+        if self._requests or self._retries_now(collection):
             return True
         return automatic is not None and automatic <= self._clock.now()
 
@@ -167,7 +198,7 @@ class PaymentCollectionWorkflow:
         )
 
     def _restarts(self) -> bool:
-        return has_long_history() and not self._checkouts and workflow.all_handlers_finished()
+        return has_long_history() and not self._requests and workflow.all_handlers_finished()
 
     def _continue_as_new(self) -> None:
         self._state.clock_now = self._clock.bound_now
@@ -176,8 +207,9 @@ class PaymentCollectionWorkflow:
     async def _attempt(self, collection: Collection) -> Collection:
         """One attempt, with the checkout's card if a customer is there, else with the saved one."""
         self._method_changed = False
-        checkout = self._checkouts.pop(0) if self._checkouts else None
-        card = None if checkout is None else checkout.card
+        request = self._requests.pop(0) if self._requests else None
+        if request is not None and request.kind == "out_of_band":
+            return await self._settle_outside(collection, request)
         begun = await workflow.execute_local_activity_method(
             PaymentActivities.begin_attempt,
             BeginAttempt(
@@ -185,18 +217,35 @@ class PaymentCollectionWorkflow:
                 collection_id=self._state.collection_id,
                 number=collection.attempts + 1,
                 now=self._clock.now(),
-                card=card,
+                card=None if request is None else request.card,
+                is_retry=request is not None and request.kind == "retry",
             ),
             summary=f"attempt {collection.attempts + 1}",
             **options.DATABASE,
         )
         if begun.attempt_id is None:
-            if checkout is not None:
-                checkout.result = PayResult(status=begun.refusal or "not_payable")
+            if request is not None:
+                request.result = PayResult(status=begun.refusal or "not_payable")
             return await self._after(await self._open())
-        return await self._after(await self._charge(begun.attempt_id, checkout))
+        return await self._after(await self._charge(begun.attempt_id, request))
 
-    async def _charge(self, attempt_id: str, checkout: _Checkout | None) -> Collection:
+    async def _settle_outside(self, collection: Collection, request: _Request) -> Collection:
+        settled = await workflow.execute_local_activity_method(
+            PaymentActivities.settle_outside,
+            SettleOutside(
+                merchant_id=self._state.merchant_id,
+                invoice_id=self._state.collection_id,
+                number=collection.attempts + 1,
+                now=self._clock.now(),
+                reason=request.reason,
+            ),
+            summary="paid past the provider",
+            **options.DATABASE,
+        )
+        request.result = PayResult(status="succeeded" if settled.settled else "not_payable")
+        return await self._open()
+
+    async def _charge(self, attempt_id: str, request: _Request | None) -> Collection:
         outcome = await self._call_gateway(attempt_id)
         recorded = await workflow.execute_local_activity_method(
             PaymentActivities.record_attempt,
@@ -205,13 +254,15 @@ class PaymentCollectionWorkflow:
                 attempt_id=attempt_id,
                 outcome=outcome,
                 now=self._clock.now(),
-                card=None if checkout is None else checkout.card,
+                card=None if request is None else request.card,
             ),
             summary=f"record: {outcome.status}",
             **options.DATABASE,
         )
-        if checkout is not None:
-            checkout.result = PayResult(recorded.status, recorded.decline_code, recorded.message)
+        if request is not None:
+            request.result = PayResult(
+                recorded.status, recorded.decline_code, recorded.message, attempt_id
+            )
         return recorded.collection
 
     async def _call_gateway(self, attempt_id: str) -> ChargeOutcome:
@@ -263,8 +314,8 @@ class PaymentCollectionWorkflow:
             )
         if collection.status == "PAID" and collection.subscription_id is not None:
             await self._tell_subscription(collection)
-        for checkout in self._checkouts:
-            checkout.result = PayResult(status="not_payable")
+        for request in self._requests:
+            request.result = PayResult(status="not_payable")
         self._phase = "ended"
         self._clock.finish()
         await workflow.wait_condition(workflow.all_handlers_finished)

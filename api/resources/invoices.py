@@ -1,44 +1,29 @@
 """Invoices on the wire (version 2): stored ones as stored, open ones as they stand at each read."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import StringConstraints
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.deps import Caller, OwnMerchant, PublicUrl, Session
+from api.deps import Caller, OwnMerchant
 from api.idempotency import KeptRoute
-from api.line_pages import LIMIT_DEFAULT, LIMIT_MAX, LinesInput, cut, read_expand, read_token
-from api.links import checkout_url
+from api.invoice_answers import Invoice, InvoiceLines, Reader
+from api.line_pages import LIMIT_DEFAULT, LIMIT_MAX, LinesInput, read_expand, read_token
 from api.pagination import Limits, Listing, listing, paginate, paging
 from api.schema import (
-    Absent,
     CustomerId,
-    Instant,
     InvoiceId,
     Label,
-    Rate,
     SubscriptionId,
-    Wire,
     found,
 )
 from billing.errors import NotAllowed
-from billing.money import amount_text, exact, text
-from models import invoices as tables
-from models.payments import PaymentSession
-from models.queries import drafts, invoices, payments, subscriptions
-from models.queries.invoices import OPEN_STATUSES, InvoiceFilter
-from models.subscriptions import Subscription
+from models.queries import invoices
+from models.queries.invoices import InvoiceFilter
 
 router = APIRouter(prefix="/v2/invoices", tags=["Invoices V2"], route_class=KeptRoute)
 
 OFFSET_MAX = 10_000
-# What was given up or taken back is owed by nobody.
-UNOWED_STATUSES = ("CANCELLED", "WRITTEN_OFF")
 
 Status = Literal[
     "ACTIVE",
@@ -62,256 +47,6 @@ class PlatformOnly(NotAllowed):
     reason = "no_permission"
 
 
-class InvoiceLine(Wire):
-    """A charge on an invoice; its amounts are not rounded."""
-
-    event_type: Literal["usage", "fee"]
-    event_id: str
-    event_source_id: str
-    billable_metric_id: str
-    meter_event_id: str = ""
-    invoice_display_name: str
-    line_item_type: Literal["charge"] = "charge"
-    metric_name: str
-    metric_description: str
-    metric_unit: str
-    item_id: str | None
-    price_id: str | None
-    payment_term: str
-    period_start: Instant
-    period_end: Instant
-    quantity: Rate
-    unit_price: str
-    tax_rate: Rate
-    """A fraction."""
-    total_price: str
-    total_tax: str
-    total_amount: str
-
-    @classmethod
-    def of(cls, row: tables.InvoiceLine) -> Self:
-        """The answer for a row, stored or not."""
-        is_metered = row.kind == "metric"
-        return cls.from_row(
-            row,
-            event_type="usage" if is_metered else "fee",
-            event_id=row.id,
-            event_source_id=row.source_id,
-            billable_metric_id=row.source_id if is_metered else "",
-            invoice_display_name=row.display_name,
-            metric_name=row.source_name or row.display_name,
-            metric_description=row.source_description,
-            metric_unit=row.source_unit,
-            unit_price=text(row.unit_price),
-            total_price=text(row.total_price),
-            total_tax=text(row.total_tax),
-            total_amount=text(row.total_amount),
-        )
-
-
-class InvoiceLines(Wire):
-    """A part of an invoice's lines, and where the next part begins."""
-
-    invoice_id: str
-    line_items: list[InvoiceLine]
-    total_count: int
-    next_page_token: str | None
-    items: Absent[list[Any]] = None
-    """The items that the lines are tagged with, where they are asked for."""
-
-    @classmethod
-    def of(cls, invoice_id: str, lines: Sequence[tables.InvoiceLine], wanted: LinesInput) -> Self:
-        """The part that is wanted."""
-        part, following = cut(lines, wanted)
-        return cls(
-            invoice_id=invoice_id,
-            line_items=[InvoiceLine.of(line) for line in part],
-            total_count=len(lines),
-            next_page_token=following,
-            items=[] if "items" in wanted.expand else None,
-        )
-
-
-class Invoice(Wire):
-    """An invoice."""
-
-    object: Literal["invoice"] = "invoice"
-    id: str
-    merchant_id: str
-    customer_id: str
-    subscription_id: str
-    sequence_number: int
-    status: str
-    auto_approve: bool
-    billing_anchor: Instant
-    billing_cadence: str
-    currency: str
-    period_start: Instant
-    period_end: Instant
-    grace_period_end: Instant
-    subtotal: str
-    total_tax: str
-    grand_total: str
-    paid_amount: str
-    unpaid_amount: str
-    item_count: int
-    invoice_number: str | None
-    issued_at: Instant | None
-    due_at: Instant | None
-    paid_at: Instant | None
-    next_action_at: Instant | None
-    failure_reason: Absent[str] = None
-    payment_url: str | None
-    payment_in_flight: Absent[bool] = None
-    pdf_url: str | None = None
-    pdf_source: str | None = None
-    permalink: str | None = None
-    tax: None = None
-    line_items: Absent[InvoiceLines] = None
-    created_at: Instant
-    updated_at: Instant
-
-    @classmethod
-    def of(cls, row: tables.Invoice, standing: "_Standing", **members: Any) -> Self:
-        """The answer for a row and how it stands."""
-
-        def amount(value: Decimal) -> str:
-            return amount_text(value, row.currency)
-
-        with exact():
-            unpaid = standing.grand_total - row.paid_amount
-        if row.status in UNOWED_STATUSES:
-            unpaid = Decimal(0)
-        is_payable = row.status == "ISSUED" and unpaid > 0
-        return cls.from_row(
-            row,
-            billing_anchor=standing.subscription.billing_anchor,
-            billing_cadence=standing.subscription.billing_cadence,
-            period_start=standing.period_start,
-            period_end=standing.period_end,
-            subtotal=amount(standing.subtotal),
-            total_tax=amount(standing.total_tax),
-            grand_total=amount(standing.grand_total),
-            paid_amount=amount(row.paid_amount),
-            unpaid_amount=amount(unpaid),
-            item_count=standing.item_count,
-            payment_url=standing.payment_url if is_payable else None,
-            **members,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Standing:
-    """How an invoice stands: as stored, or derived now while it is open."""
-
-    subscription: Subscription
-    payment_url: str | None
-    subtotal: Decimal
-    total_tax: Decimal
-    grand_total: Decimal
-    item_count: int
-    period_start: datetime
-    period_end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Makes answers: open invoices are rated one by one, stored ones read in three statements."""
-
-    session: AsyncSession
-    public_url: str
-
-    async def answers(self, merchant_id: str, rows: Sequence[tables.Invoice]) -> list[Invoice]:
-        """The answers for a page."""
-        ids = [row.id for row in rows]
-        counts = await invoices.line_counts(self.session, merchant_id, ids)
-        sessions = await payments.sessions_of(self.session, merchant_id, ids)
-        owners = await subscriptions.among(
-            self.session, merchant_id, {row.subscription_id for row in rows}
-        )
-        answers = []
-        for row in rows:
-            owner, url = owners[row.subscription_id], self._url(row, sessions)
-            if row.status in OPEN_STATUSES:
-                standing, _ = await self._derived(row, owner)
-            else:
-                standing = _stored(row, owner, url, counts.get(row.id, 0))
-            answers.append(Invoice.of(row, standing))
-        return answers
-
-    async def one(self, row: tables.Invoice, wanted: LinesInput) -> Invoice:
-        """The answer for one invoice, with its lines where they are asked for."""
-        owners = await subscriptions.among(self.session, row.merchant_id, [row.subscription_id])
-        owner = owners[row.subscription_id]
-        made = await payments.attempts_of(self.session, row.merchant_id, row.id)
-        if row.status in OPEN_STATUSES:
-            standing, lines = await self._derived(row, owner)
-        else:
-            sessions = await payments.sessions_of(self.session, row.merchant_id, [row.id])
-            lines = await invoices.lines_of(self.session, row.merchant_id, [row.id])
-            standing = _stored(row, owner, self._url(row, sessions), len(lines))
-        shown = InvoiceLines.of(row.id, lines, wanted) if wanted.expand else None
-        return Invoice.of(
-            row,
-            standing,
-            line_items=shown,
-            payment_in_flight=any(attempt.status == "pending" for attempt in made),
-        )
-
-    async def lines(self, row: tables.Invoice) -> list[tables.InvoiceLine]:
-        """Its lines: stored, or as they would be stored now."""
-        if row.status not in OPEN_STATUSES:
-            return await invoices.lines_of(self.session, row.merchant_id, [row.id])
-        owners = await subscriptions.among(self.session, row.merchant_id, [row.subscription_id])
-        return (await self._derived(row, owners[row.subscription_id]))[1]
-
-    async def _derived(
-        self, row: tables.Invoice, owner: Subscription
-    ) -> tuple[_Standing, list[tables.InvoiceLine]]:
-        """What the invoice would bill if its period ended with the usage known now."""
-        terms = await drafts.terms_of(self.session, owner)
-        draft = await drafts.of_invoice(self.session, terms, row)
-        lines = drafts.line_rows(row, draft)
-        with exact():
-            subtotal = draft.totals.subtotal + draft.wallet_charge
-        standing = _Standing(
-            subscription=owner,
-            payment_url=None,
-            subtotal=subtotal,
-            total_tax=draft.totals.tax,
-            grand_total=draft.grand_total,
-            item_count=len(lines),
-            period_start=draft.period.start,
-            period_end=draft.period.end,
-        )
-        return standing, lines
-
-    def _url(self, row: tables.Invoice, sessions: Mapping[str, PaymentSession]) -> str | None:
-        session = sessions.get(row.id)
-        return None if session is None else checkout_url(self.public_url, session.token)
-
-
-def _stored(
-    row: tables.Invoice, owner: Subscription, payment_url: str | None, item_count: int
-) -> _Standing:
-    return _Standing(
-        subscription=owner,
-        payment_url=payment_url,
-        subtotal=row.subtotal,
-        total_tax=row.total_tax,
-        grand_total=row.grand_total,
-        item_count=item_count,
-        period_start=row.period_start,
-        period_end=row.period_end,
-    )
-
-
-async def reader(session: Session, public_url: PublicUrl) -> _Reader:
-    """Reads invoices in the route's transaction."""
-    return _Reader(session, public_url)
-
-
-Reader = Annotated[_Reader, Depends(reader)]
 Provider = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
 Expand = Annotated[Label | None, Query()]
 Token = Annotated[str, StringConstraints(max_length=64)]

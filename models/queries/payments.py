@@ -97,6 +97,21 @@ async def sessions_of(
     return {row.collection_id: row for row in rows.all()}
 
 
+async def all_sessions_of(
+    session: AsyncSession, merchant_id: str, collection_id: str
+) -> list[PaymentSession]:
+    """Every session that one invoice or payment has had, oldest first."""
+    rows = await session.exec(
+        select(PaymentSession)
+        .where(
+            col(PaymentSession.merchant_id) == merchant_id,
+            col(PaymentSession.collection_id) == collection_id,
+        )
+        .order_by(col(PaymentSession.created_at), col(PaymentSession.id))
+    )
+    return list(rows.all())
+
+
 async def add_session(session: AsyncSession, row: PaymentSession) -> None:
     """Inserts under the derived id; a retry changes nothing."""
     await session.exec(insert(PaymentSession).values(**row.model_dump()).on_conflict_do_nothing())

@@ -14,10 +14,10 @@ FUNCTION_LINES_MAX = 50
 MODULE_LINES_MAX = 400
 # Beyond the bound, each with its reason; what is new is split instead.
 LONG_FUNCTIONS = {
-    "api/commands.py pay": "one update-with-start, spelled out",
     "local/story.py set_up_catalogue": "a story, in the order in which it is told",
 }
 LONG_MODULES = {
+    "api/commands.py": "the one door: creations and changes of every life cycle",
     "activities/payments.py": "the one writer of payments, sessions, attempts and cards",
     "activities/subscriptions.py": "the one writer of subscriptions, from creation to termination",
     "api/resources/subscriptions.py": "one resource: the contract's widest shapes and their routes",

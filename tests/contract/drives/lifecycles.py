@@ -1,8 +1,10 @@
 """Happy paths of what lives: events, subscriptions, invoices, payments, test clocks."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from local.story import DECLINES_TWICE_CARD, checkout_url
 from tests.contract.frozen import fresh
 from tests.contract.world import SOON, START, World, ids
 
@@ -43,6 +45,28 @@ def terminate_subscription(world: World) -> None:
     """Ends one."""
     ended = world.client.subscriptions.terminate(id=world.a_subscription().id, reason="Enough")
     assert ended.status == "terminated"
+
+
+def record_invoice_payment(world: World) -> None:
+    """Pays a first invoice past the provider, after a new link."""
+    pending = world.subscribe(world.catalogue, world.a_customer(), world.clock_id)
+    invoice_id = world.invoices(pending.id)[0].id
+    linked = world.client.invoices_v2.record_invoice_payment(id=invoice_id, method="hosted_link")
+    assert linked.method == "hosted_link"
+    paid = world.client.invoices_v2.record_invoice_payment(id=invoice_id, method="out_of_band")
+    assert paid.invoice.status == "PAID"
+
+
+def retry_invoice_payment(world: World) -> None:
+    """The saved card declines twice, at the start and at the page; the merchant's try succeeds."""
+    customer_id = world.a_customer()
+    world.save_card(customer_id, DECLINES_TWICE_CARD)
+    pending = world.subscribe(world.catalogue, customer_id, world.clock_id)
+    invoice_id = world.invoices(pending.id)[0].id
+    world.pay(checkout_url(pending), DECLINES_TWICE_CARD)
+    while world.client.invoices_v2.get(id=invoice_id).payment_in_flight:
+        time.sleep(0.05)
+    assert world.client.invoices_v2.retry_invoice_payment(id=invoice_id).success
 
 
 def list_invoices(world: World) -> None:
@@ -150,6 +174,8 @@ CASES: dict[str, Callable[[World], object]] = {
     "listSubscriptions": list_subscriptions,
     "getSubscription": get_subscription,
     "terminateSubscription": terminate_subscription,
+    "recordInvoicePayment": record_invoice_payment,
+    "retryInvoicePayment": retry_invoice_payment,
     "listInvoices": list_invoices,
     "getInvoice": get_invoice,
     "getInvoiceLineItems": get_invoice_line_items,
