@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ class _Stack:
             ),
         )
         self._credentials: dict[str, str] = {}
+        self._admin_key = _admin_key(directory / "admin-key")
 
     def start(self) -> None:
         """Returns when the API is ready and the worker polls."""
@@ -106,6 +108,7 @@ class _Stack:
         return {
             "apiUrl": self._url("api"),
             **self._credentials,
+            "adminKey": self._admin_key,
             "temporalAddress": self._temporal.address,
             "temporalUiUrl": self._temporal.ui_url,
             "databaseUrl": self._postgres.url(self._ports["database"]),
@@ -151,6 +154,7 @@ class _Stack:
             "DURABILL_TEMPORAL_NAMESPACE": temporal.NAMESPACE,
             "DURABILL_DATABASE_URL": self._postgres.url(self._ports["database"]),
             "DURABILL_GATEWAY_URL": self._url("gateway"),
+            "DURABILL_ADMIN_KEY": self._admin_key,
             "DURABILL_API_HOST": HOST,
             "DURABILL_API_PORT": str(self._ports["api"]),
         }
@@ -194,13 +198,24 @@ def program() -> Path:
     return beside_python if beside_python.exists() else Path(sys.argv[0]).resolve()
 
 
+def _admin_key(kept: Path) -> str:
+    """The key of the internal operations, drawn once for this data folder."""
+    if not kept.exists():
+        _write_secret(kept, f"adm_{secrets.token_hex(32)}\n")
+    return kept.read_text().strip()
+
+
 def _write_secret_json(path: Path, content: Mapping[str, str]) -> None:
+    _write_secret(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_secret(path: Path, content: str) -> None:
     """Complete when it appears, and for its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
+        file.write(content)
     staging.replace(path)
 
 

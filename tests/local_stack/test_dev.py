@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 90
 CHILD_NAMES = ("postgres", "temporal", "durabill worker", "durabill api", "durabill gateway")
 KEYS = {
     *("apiUrl", "apiKey", "merchantId", "userId", "temporalAddress", "temporalUiUrl"),
-    *("databaseUrl", "gatewayUrl"),
+    *("databaseUrl", "gatewayUrl", "adminKey"),
 }
 
 
