@@ -63,7 +63,6 @@ from workflows.subscription import SubscriptionWorkflow, TerminateNow
 from workflows.test_clock import Advance, Advanced, TestClockState, TestClockWorkflow
 
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
 PaymentResult = PayResult
 """How a charge ended, for routes: they know no workflow."""
 log = structlog.get_logger(__name__)
