@@ -169,7 +169,10 @@ async def _append(
     repeated = [event for event, new in zip(events, created, strict=True) if not new]
     stored = await usage.stored_otherwise(connection, repeated, unstamped)
     conflicts = [
-        event for event in repeated if stored.get(event.id, event).checksum != event.checksum
+        event
+        for event in repeated
+        if event.id in stored
+        and not event.says_the_same(stored[event.id], whenever=event.id in unstamped)
     ]
     if conflicts:
         await usage_conflicts.note(connection, conflicts)

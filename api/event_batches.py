@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api import cloud_events, event_bodies, event_reading
@@ -76,7 +77,7 @@ class Batch:
                 readings[position] = self._read(
                     cloud_events.from_structured(text) if structured else text
                 )
-            except (BillingError, Refused, HTTPException, ValueError) as error:
+            except (BillingError, RequestValidationError, Refused) as error:
                 entries[position] = await self._refused(error)
         await self._store(readings, entries)
         return b'{"object":"list","data":' + msgspec.json.encode(entries) + b"}"
