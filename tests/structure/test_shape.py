@@ -37,7 +37,9 @@ SHARED_ACTIVITIES = {
     "usage_refunds": "a part of a transaction that a refund and an accepted dispute share",
     "issuing": "parts of a transaction that creation and closing share",
     "refusals": "the interceptor of all activities",
+    "signatures": "the interceptor that signs for the audit log",
     "reconciliation": "proofs over all aggregates",
+    "overdue": "the sweep over all aggregates",
 }
 CAMEL_CASE = re.compile(r"^[a-z]+[A-Z]")
 
@@ -155,7 +157,7 @@ def test_an_aggregate_has_the_same_name_on_every_layer() -> None:
 
 def test_every_resource_is_served() -> None:
     app = (ROOT / "api/app.py").read_text()
-    served = set(re.findall(r"^ {4}(\w+)\.router,$", app, flags=re.MULTILINE))
+    served = set(re.findall(r"^ {4}\((\w+)\.router, \"\w+\"\),$", app, flags=re.MULTILINE))
     assert stems("api/resources") - served == set()
 
 

@@ -22,6 +22,7 @@ ACROSS_MERCHANTS = {
     "organizations.revoke_key": "an operator names a key, not a merchant",
     "payments.session_by_token": "a hosted page: the unguessable token says whose it is",
     "outbox.claim": "the relay starts what any merchant is owed",
+    "overdue.workflows": "the sweep looks for what any merchant is owed",
     "ledger.unbalanced_transfer": "a proof over all books",
     "ledger.wrong_balance": "a proof over all books",
     "invoices.snapshot": "the state of the database, not of a table",
