@@ -60,9 +60,13 @@ class Listing(Wire, Generic[Answer]):
     pagination: Pagination
 
 
-async def paginate(session: AsyncSession, statement: SelectOfScalar[T], paging: Limits) -> Page[T]:
-    """The rows of the page and the total."""
-    return await read_page(session, statement, limit=paging.limit, offset=paging.offset)
+async def paginate(
+    session: AsyncSession, statement: SelectOfScalar[T], paging: Limits, total: int | None = None
+) -> Page[T]:
+    """The rows of the page and the total, which is counted unless it is known."""
+    return await read_page(
+        session, statement, limit=paging.limit, offset=paging.offset, total=total
+    )
 
 
 def pagination(total: int, paging: Limits) -> Pagination:

@@ -21,11 +21,17 @@ class Page(Generic[T]):
 
 
 async def read_page(
-    session: AsyncSession, statement: SelectOfScalar[T], *, limit: int, offset: int
+    session: AsyncSession,
+    statement: SelectOfScalar[T],
+    *,
+    limit: int,
+    offset: int,
+    total: int | None = None,
 ) -> Page[T]:
-    """The statement brings its order; counting drops it."""
-    counted = statement.order_by(None).subquery()
-    total = (await session.exec(select(func.count()).select_from(counted))).one()
+    """The statement brings its order; counting drops it, and is spared where the total is kept."""
+    if total is None:
+        counted = statement.order_by(None).subquery()
+        total = (await session.exec(select(func.count()).select_from(counted))).one()
     if offset >= total:
         return Page(rows=[], total=total)
     rows = (await session.exec(statement.limit(limit).offset(offset))).all()

@@ -28,7 +28,7 @@ from billing.errors import Conflict, InvalidValue
 from billing.metering import NUMERIC_AGGREGATIONS, Aggregation
 from models import billable_metrics as tables
 from models.base import new_id
-from models.queries import billable_metrics
+from models.queries import billable_metrics, list_totals
 
 router = APIRouter(prefix="/v0/billableMetrics", tags=["Billable Metrics"], route_class=KeptRoute)
 
@@ -145,7 +145,9 @@ async def list_billable_metrics(
 ) -> Listing[BillableMetric]:
     """List metrics, newest first."""
     statement = billable_metrics.newest_first(merchant_id, product_id=product_id, item_id=item_id)
-    page = await paginate(session, statement, paging)
+    narrowed = product_id is not None or item_id is not None
+    total = None if narrowed else await list_totals.of(session, merchant_id, tables.BillableMetric)
+    page = await paginate(session, statement, paging, total)
     return listing(map(BillableMetric.of, page.rows), page.total, paging)
 
 

@@ -33,7 +33,7 @@ from billing.errors import Conflict, InvalidValue, NotAllowed
 from billing.money import text
 from models import customers as tables
 from models.base import new_id
-from models.queries import customers
+from models.queries import customers, list_totals
 
 router = APIRouter(prefix="/v0/customers", tags=["Customers"], route_class=KeptRoute)
 
@@ -237,7 +237,9 @@ async def list_customers(
 ) -> Listing[Customer]:
     """List customers, newest first."""
     merchant_id = caller.own(organization_id)
-    page = await paginate(session, customers.newest_first(merchant_id, narrowed), paging)
+    is_whole = narrowed == customers.CustomerFilter()
+    total = await list_totals.of(session, merchant_id, tables.Customer) if is_whole else None
+    page = await paginate(session, customers.newest_first(merchant_id, narrowed), paging, total)
     consumers = await customers.consumers_of(session, merchant_id, page.rows)
     answers = (Customer.of(row, consumers[row.consumer_id]) for row in page.rows)
     return listing(answers, page.total, paging)

@@ -24,7 +24,7 @@ from api.schema import (
 from billing.errors import Conflict
 from models import fees as tables
 from models.base import new_id
-from models.queries import fees, prices
+from models.queries import fees, list_totals, prices
 
 router = APIRouter(prefix="/v0/fees", tags=["Fees"], route_class=KeptRoute)
 
@@ -92,7 +92,9 @@ async def list_fees(
 ) -> Listing[Fee]:
     """List fees, newest first."""
     statement = fees.newest_first(merchant_id, product_id=product_id, item_id=item_id)
-    page = await paginate(session, statement, paging)
+    narrowed = product_id is not None or item_id is not None
+    total = None if narrowed else await list_totals.of(session, merchant_id, tables.Fee)
+    page = await paginate(session, statement, paging, total)
     return listing(map(Fee.of, page.rows), page.total, paging)
 
 

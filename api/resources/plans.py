@@ -38,7 +38,7 @@ from billing.errors import InvalidValue, NotFound
 from billing.plans import INTERVALS, LINES_MAX
 from models import plans as tables
 from models.base import new_id
-from models.queries import customers, organizations, plans, products
+from models.queries import customers, list_totals, organizations, plans, products
 
 router = APIRouter(prefix="/v0/plans", tags=["Plans"], route_class=KeptRoute)
 
@@ -147,7 +147,8 @@ async def list_plans(
     product_id: Annotated[ProductId | None, Query(alias="productId")] = None,
 ) -> Listing[Plan]:
     """List plans, newest first."""
-    page = await paginate(session, plans.newest_first(merchant_id, product_id), paging)
+    total = None if product_id else await list_totals.of(session, merchant_id, tables.Plan)
+    page = await paginate(session, plans.newest_first(merchant_id, product_id), paging, total)
     answers = await plan_answers(session, merchant_id, page.rows)
     return listing(answers, page.total, paging)
 

@@ -30,7 +30,14 @@ from billing.prices import PriceDraft, check_price, is_hard_limit
 from models import prices as tables
 from models.base import new_id
 from models.features import Feature
-from models.queries import billable_metrics, features, fees, organizations, prices
+from models.queries import (
+    billable_metrics,
+    features,
+    fees,
+    list_totals,
+    organizations,
+    prices,
+)
 
 router = APIRouter(prefix="/v0/prices", tags=["Prices"], route_class=KeptRoute)
 
@@ -166,7 +173,8 @@ async def list_prices(
     if merchant_id is not None:
         found(await organizations.get(session, merchant_id), "merchant")
     own = caller.own(merchant_id)
-    page = await paginate(session, prices.newest_first(own, metric_id), paging)
+    total = None if metric_id else await list_totals.of(session, own, tables.Price)
+    page = await paginate(session, prices.newest_first(own, metric_id), paging, total)
     carried = await prices.features_of(session, own, page.rows)
     return listing((Price.of(row, carried) for row in page.rows), page.total, paging)
 

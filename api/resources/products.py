@@ -23,7 +23,7 @@ from api.schema import (
 )
 from models import products as tables
 from models.base import new_id
-from models.queries import products
+from models.queries import list_totals, products
 
 router = APIRouter(prefix="/v0/products", tags=["Products"], route_class=KeptRoute)
 
@@ -81,7 +81,8 @@ async def list_products(
     merchant_id: OwnMerchant, paging: Paging, session: Session
 ) -> Listing[Product]:
     """List products, newest first."""
-    page = await paginate(session, products.newest_first(merchant_id), paging)
+    total = await list_totals.of(session, merchant_id, tables.Product)
+    page = await paginate(session, products.newest_first(merchant_id), paging, total)
     return listing(map(Product.of, page.rows), page.total, paging)
 
 

@@ -21,6 +21,7 @@ UNAUDITED = (
     "usage_quantity_paths",
     "idempotency_keys",
     "invoice_counters",
+    "list_totals",
     "outbox",
     "test_clock_members",
 )
@@ -80,6 +81,30 @@ BEGIN
 END $$
 """
 
+# A reset empties a merchant (or takes one customer out) and is told as one change.
+RESET = """
+CREATE FUNCTION record_reset(merchant text, object text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    acting jsonb := coalesce(nullif(current_setting('durabill.acting', true), ''), '{}')::jsonb;
+BEGIN
+    INSERT INTO audit_events (
+        id, merchant_id, actor, user_id, operation, request_id, change, object_type, object_id,
+        created_at
+    ) VALUES (
+        'aud_' || replace(gen_random_uuid()::text, '-', ''),
+        merchant,
+        coalesce(acting->>'actor', 'system'),
+        acting->>'user_id',
+        coalesce(acting->>'operation', ''),
+        acting->>'request_id',
+        'reset',
+        CASE WHEN object = merchant THEN 'merchants' ELSE 'customers' END,
+        object,
+        clock_timestamp()
+    );
+END $$
+"""
+
 TRIGGERS = """
 DO $$
 DECLARE
@@ -106,6 +131,7 @@ def _quoted(names: tuple[str, ...]) -> str:
 def upgrade() -> None:
     """Records every change, and refuses to change the record."""
     op.execute(RECORD)
+    op.execute(RESET)
     op.execute(TRIGGERS.format(unaudited=_quoted(UNAUDITED + BY_CALLERS_ONLY)))
     for table in BY_CALLERS_ONLY:
         op.execute(
@@ -126,4 +152,5 @@ def downgrade() -> None:
     """Stops recording; the record stays."""
     op.execute("DROP TRIGGER audit_events_no_truncate ON audit_events")
     op.execute("DROP TRIGGER audit_events_append_only ON audit_events")
+    op.execute("DROP FUNCTION record_reset(text, text)")
     op.execute("DROP FUNCTION record_change() CASCADE")

@@ -52,6 +52,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "list_totals",
+        sa.Column("merchant_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("list", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("merchant_id", "list", name=op.f("pk_list_totals")),
+    )
+    op.create_table(
         "merchants",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1396,6 +1403,7 @@ def downgrade() -> None:
     op.drop_index("ix_usage_conflicts_newest", table_name="usage_conflicts")
     op.drop_table("usage_conflicts")
     op.drop_table("merchants")
+    op.drop_table("list_totals")
     op.drop_index("ix_audit_events_merchant_id_object_id", table_name="audit_events")
     op.drop_index("ix_audit_events_merchant_id_created_at_id", table_name="audit_events")
     op.drop_table("audit_events")

@@ -37,6 +37,8 @@ CONFIGURATION = frozenset(
         "merchant_integrations",
         # How stored quantities were read: true of every event that is still being written.
         "usage_quantity_paths",
+        # Follows what is deleted.
+        "list_totals",
         # Never deleted: who did what, and what the provider charged.
         "audit_events",
         "forgotten_attempts",
@@ -116,10 +118,18 @@ async def workflow_ids(session: AsyncSession, scope: Scope) -> list[str]:
     return found
 
 
-async def allow_deletion(session: AsyncSession, merchant_id: str) -> None:
-    """Opens the append-only tables to deletion until the end of this merchant's transaction."""
-    assert merchant_id
-    await session.exec(select(func.set_config("durabill.reset", "on", True)))
+async def allow_deletion(session: AsyncSession, scope: Scope) -> None:
+    """Opens the append-only tables to deletion until the transaction's end; the audit log is told.
+
+    It hears of the whole reset once; what goes with it is not told row by row.
+    """
+    emptied = scope.customer_id or scope.merchant_id
+    await session.exec(
+        select(
+            func.set_config("durabill.reset", "on", True),
+            func.record_reset(scope.merchant_id, emptied),
+        )
+    )
 
 
 async def remember_charges(session: AsyncSession, scope: Scope) -> None:
