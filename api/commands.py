@@ -34,6 +34,7 @@ from activities.payments import (
     CreateSetup,
     PaymentActivities,
 )
+from activities.refunds import CreateRefund, RefundActivities, VoidRefund
 from activities.reservations import ReservationActivities, Reserve
 from activities.reservations import workflow_id as reservation_workflow_id
 from activities.resets import Reset, ResetActivities
@@ -131,8 +132,7 @@ class Commands:
         self._subscriptions = SubscriptionActivities(database)
         self._payments = PaymentActivities(database, gateway)
         self._reservations = ReservationActivities(database)
-        self._usage_charges = UsageChargeActivities(database)
-        self._disputes = DisputeActivities(database)
+        self._refunds = RefundActivities(database, gateway)
         self._resets = ResetActivities(database)
         self._usage_charges = UsageChargeActivities(database)
         self._disputes = DisputeActivities(database)
@@ -348,6 +348,14 @@ class Commands:
     async def create_link(self, command: CreateLink) -> str:
         """Opens a new hosted page for an unpaid invoice; returns its session's id."""
         return await self._payments.create_link(command)
+
+    async def create_refund(self, command: CreateRefund) -> str:
+        """Gives a paid invoice back; returns the refund's id."""
+        return await self._refunds.create_refund(command)
+
+    async def void_refund(self, command: VoidRefund) -> None:
+        """Takes a refund back."""
+        await self._refunds.void_refund(command)
 
     async def provider_answers(self) -> bool:
         """Whether the payment provider can be reached; it is asked for a charge that is none."""
