@@ -51,7 +51,7 @@ class ResetActivities:
                 scope = Scope(merchant.id, customer.id, customer.external_id)
             await session.flush()
             ended = await resets.workflow_ids(session, scope)
-            await resets.allow_deletion(session, merchant.id)
+            await resets.allow_deletion(session, scope)
             await resets.remember_charges(session, scope)
             await resets.delete_answers(session, merchant.id)
             if scope.customer_id is None:

@@ -50,7 +50,7 @@ class AuditEvent(Table, table=True):
     operation: str
     request_id: str | None = None
     change: str
-    """insert, update or delete."""
+    """insert, update, delete or reset."""
     object_type: str
     """The table."""
     object_id: str
