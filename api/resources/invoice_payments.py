@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 from activities.payments import CreateLink
 from api.commands import Collecting, PaymentResult, Unavailable
 from api.deps import Caller, Commands, PublicUrl, Transactions
+from api.errors import ErrorAnswer
 from api.idempotency import KeptRoute
 from api.invoice_answers import Invoice, InvoiceReader
 from api.line_pages import LinesInput
@@ -235,8 +236,8 @@ async def record_invoice_payment(
     responses={
         202: {"model": RetryResult, "description": "The charge is under way"},
         402: {"model": RetryResult, "description": "The card was declined"},
-        409: {"model": RetryResult, "description": "Another try, or the page, stands against it"},
-        422: {"model": RetryResult, "description": "No saved card"},
+        409: {"model": RetryResult | ErrorAnswer, "description": "Another try, or the page, stands against it"},
+        422: {"model": RetryResult | ErrorAnswer, "description": "No saved card"},
         429: {"description": "One try a minute"},
         502: {"model": RetryResult, "description": "The provider does not answer"},
     },
