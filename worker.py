@@ -16,6 +16,7 @@ from activities.invoices import InvoiceActivities
 from activities.outbox import OutboxRelay
 from activities.overdue import OverdueActivities
 from activities.payments import PaymentActivities
+from activities.refunds import RefundActivities
 from activities.refusals import Refusals
 from activities.reservations import ReservationActivities
 from activities.signatures import Signatures
@@ -30,6 +31,7 @@ from workflows.invoice_close import InvoiceCloseWorkflow
 from workflows.options import BILLING_QUEUE, PAYMENTS_QUEUE, STICKY_TIMEOUT, TASK_TIMEOUT
 from workflows.overdue_sweep import OverdueSweepWorkflow, ensure_schedule
 from workflows.payment_collection import PaymentCollectionWorkflow
+from workflows.refund import RefundWorkflow
 from workflows.subscription import SubscriptionWorkflow
 from workflows.test_clock import TestClockWorkflow
 
@@ -37,6 +39,7 @@ WORKFLOWS = [
     SubscriptionWorkflow,
     InvoiceCloseWorkflow,
     PaymentCollectionWorkflow,
+    RefundWorkflow,
     EntitlementReservationWorkflow,
     TestClockWorkflow,
     OverdueSweepWorkflow,
@@ -72,6 +75,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
     payments = PaymentActivities(database, gateway)
     subscriptions = SubscriptionActivities(database)
     invoices = InvoiceActivities(database)
+    refunds = RefundActivities(database, gateway)
     reservations = ReservationActivities(database)
     test_clocks = TestClockActivities(database, client, relay.start_owed)
     billing = Worker(
@@ -91,6 +95,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             payments.record_attempt,
             payments.give_up_collection,
             payments.settle_outside,
+            refunds.settle_refund,
             payments.expire_collection,
             reservations.view_reservation,
             reservations.expire_reservation,
@@ -105,7 +110,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
     charging = Worker(
         client,
         task_queue=PAYMENTS_QUEUE,
-        activities=[payments.charge],
+        activities=[payments.charge, refunds.give_back],
         interceptors=[Refusals(), Signatures()],
         graceful_shutdown_timeout=timedelta(seconds=10),
     )

@@ -50,6 +50,7 @@ from api.resources import (
     plans,
     prices,
     products,
+    refunds,
     revenue,
     subscriptions,
     test_clocks,
@@ -85,6 +86,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (line_items.router, "invoices"),
     (invoices.router, "invoices"),
     (invoice_payments.router, "invoices"),
+    (refunds.router, "invoices"),
     (payments.router, "payments"),
     (payment_sessions.router, "payments"),
     (payment_methods.router, "customers"),
@@ -187,12 +189,7 @@ def create_app(
     app.state.key_ring = KeyRing(opened)
     app.state.event_types = EventTypes(opened)
     app.state.committer = Committer(opened)
-    app.include_router(operations)
-    for router, area in ROUTERS:
-        needs = [Depends(Needs(area))]
-        app.include_router(router, dependencies=needs, responses=errors.RESPONSES)
-    app.include_router(internal.router, responses=errors.RESPONSES)
-    app.include_router(checkout.router)
+    _include_routers(app)
     mount_static(app)
     errors.install(app)
     app.add_exception_handler(Unavailable, errors.server_away)
@@ -200,6 +197,15 @@ def create_app(
     lane = EventLane(app.state.key_ring, app.state.event_types, app.state.committer)
     app.add_middleware(FastLane, lanes={event_lane.PATH: lane})
     return app
+
+
+def _include_routers(app: FastAPI) -> None:
+    app.include_router(operations)
+    for router, area in ROUTERS:
+        needs = [Depends(Needs(area))]
+        app.include_router(router, dependencies=needs, responses=errors.RESPONSES)
+    app.include_router(internal.router, responses=errors.RESPONSES)
+    app.include_router(checkout.router)
 
 
 def configure_logging() -> None:

@@ -175,16 +175,34 @@ def invoice_written_off(parties: Parties, invoice_id: str, *, amount: Decimal) -
 
 
 def refund_paid(
-    parties: Parties, refund_id: str, *, amount: Decimal, tax: Decimal = Decimal(0)
+    parties: Parties,
+    refund_id: str,
+    *,
+    amount: Decimal,
+    tax: Decimal = Decimal(0),
+    till: Till = "processor_clearing",
 ) -> Transfer:
-    """The processor gives back `amount`, of which `tax` is no longer owed to the state."""
+    """`amount` is given back, of which `tax` is no longer owed to the state."""
     with exact():
         amounts: _Amounts = {
             "refunds": _positive(amount) - tax,
             "tax_payable": tax,
-            "processor_clearing": -amount,
+            till: -amount,
         }
     return _transfer("refund_paid", parties, refund_id, amounts)
+
+
+def refund_voided(
+    parties: Parties, refund_id: str, *, amount: Decimal, tax: Decimal = Decimal(0)
+) -> Transfer:
+    """A refund is taken back: its money has returned to the merchant, past the processor."""
+    with exact():
+        amounts: _Amounts = {
+            "external_clearing": _positive(amount),
+            "refunds": tax - amount,
+            "tax_payable": -tax,
+        }
+    return _transfer("refund_voided", parties, refund_id, amounts)
 
 
 def wallet_topped_up(

@@ -1150,6 +1150,54 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "refunds",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("merchant_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("customer_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("invoice_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("status", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("amount", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("tax_amount", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("total", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("till", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("gateway_charge_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("gateway_refund_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("void_reason", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_refunds_customer_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["invoice_id"], ["invoices.id"], name=op.f("fk_refunds_invoice_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["merchant_id"], ["merchants.id"], name=op.f("fk_refunds_merchant_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refunds")),
+    )
+    op.create_index("ix_refunds_invoice", "refunds", ["invoice_id", "created_at"], unique=False)
+    op.create_index("ix_refunds_issued", "refunds", ["merchant_id", "issued_at"], unique=False)
+    op.create_index(
+        "ix_refunds_unsettled",
+        "refunds",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'ISSUED' AND settled_at IS NULL"),
+    )
+    op.create_index(
+        "uq_refunds_standing",
+        "refunds",
+        ["invoice_id"],
+        unique=True,
+        postgresql_where=sa.text("status = 'ISSUED'"),
+    )
+    op.create_table(
         "usage_charges",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("merchant_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1281,6 +1329,17 @@ def downgrade() -> None:
     )
     op.drop_index("ix_usage_charges_customer", table_name="usage_charges")
     op.drop_table("usage_charges")
+    op.drop_index(
+        "uq_refunds_standing", table_name="refunds", postgresql_where=sa.text("status = 'ISSUED'")
+    )
+    op.drop_index(
+        "ix_refunds_unsettled",
+        table_name="refunds",
+        postgresql_where=sa.text("status = 'ISSUED' AND settled_at IS NULL"),
+    )
+    op.drop_index("ix_refunds_issued", table_name="refunds")
+    op.drop_index("ix_refunds_invoice", table_name="refunds")
+    op.drop_table("refunds")
     op.drop_table("invoice_lines")
     op.drop_index("ix_reservations_customer", table_name="reservations")
     op.drop_table("reservations")

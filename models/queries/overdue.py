@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.queries import invoices, payments, reservations, subscriptions, test_clocks
+from models.queries import invoices, payments, refunds, reservations, subscriptions, test_clocks
 from models.queries.outbox import WorkflowStart
 
 BATCH_SIZE = 200
@@ -30,6 +30,9 @@ SELECT i.merchant_id, 'payment/' || i.id
 FROM invoices i JOIN subscriptions s ON s.id = i.subscription_id
 WHERE s.test_clock_id IS NULL AND i.status = 'ISSUED' AND s.auto_charge
   AND coalesce(i.next_action_at, i.issued_at) < :before AND s.status <> 'pending_payment'
+UNION ALL
+SELECT merchant_id, 'refund/' || id FROM refunds
+WHERE status = 'ISSUED' AND settled_at IS NULL AND created_at < :before
 UNION ALL
 SELECT merchant_id, 'payment/' || id FROM payments
 WHERE status = 'pending' AND expires_at < :before
@@ -68,6 +71,7 @@ _TYPES = {
     "subscription": "Subscription",
     "invoice-close": "InvoiceClose",
     "payment": "PaymentCollection",
+    "refund": "Refund",
     "reservation": "EntitlementReservation",
 }
 
@@ -81,6 +85,8 @@ async def _argument(
         return await _close(session, merchant_id, rest)
     if kind == "payment":
         return await _collection(session, merchant_id, rest)
+    if kind == "refund":
+        return await _refund(session, merchant_id, rest)
     if kind == "reservation":
         return await _reservation(session, merchant_id, rest)
     return None
@@ -137,6 +143,13 @@ async def _collection(
     subscription = await subscriptions.get(session, merchant_id, invoice.subscription_id)
     clock_id = None if subscription is None else subscription.test_clock_id
     return {"collection_id": invoice.id, **await _clock(session, merchant_id, clock_id)}
+
+
+async def _refund(session: AsyncSession, merchant_id: str, refund_id: str) -> dict[str, Any] | None:
+    row = await refunds.get(session, merchant_id, refund_id)
+    if row is None or row.status != "ISSUED" or row.settled_at is not None:
+        return None
+    return {"refund_id": row.id, "customer_id": row.customer_id, "invoice_id": row.invoice_id}
 
 
 async def _reservation(
