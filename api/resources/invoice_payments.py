@@ -236,7 +236,10 @@ async def record_invoice_payment(
     responses={
         202: {"model": RetryResult, "description": "The charge is under way"},
         402: {"model": RetryResult, "description": "The card was declined"},
-        409: {"model": RetryResult | ErrorAnswer, "description": "Another try, or the page, stands against it"},
+        409: {
+            "model": RetryResult | ErrorAnswer,
+            "description": "Another try, or the page, stands against it",
+        },
         422: {"model": RetryResult | ErrorAnswer, "description": "No saved card"},
         429: {"description": "One try a minute"},
         502: {"model": RetryResult, "description": "The provider does not answer"},

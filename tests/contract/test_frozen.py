@@ -13,7 +13,7 @@ from tests.contract.frozen import Exchange, operations
 
 OWN_TAGS = {"Operations", "Internal"}
 # Beside the contract, because it has no way to do it.
-OWN = {"acceptDispute", "declineDispute", "ingestEventBatch"}
+OWN = {"acceptDispute", "declineDispute", "ingestEventBatch", "listLateUsage", "voidEvent"}
 
 
 def served(app: FastAPI) -> Iterator[tuple[str, str, str, dict[str, Any]]]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from paygentic_sdk.models.merchantreset import CustomerScopeTypedDict
+
 from local.story import PAYING_CARD
 from tests.contract.frozen import fresh
 from tests.contract.world import World, ids
@@ -60,6 +62,15 @@ def list_customer_payment_methods(world: World) -> None:
     assert [method.last4 for method in listed.data] == ["4242"]
 
 
+def reset_merchant(world: World) -> None:
+    """Takes one customer out, with all that hangs on her."""
+    gone = world.a_customer()
+    scope: CustomerScopeTypedDict = {"scope": "customer", "customer_id": gone}
+    world.client.merchants.reset(merchant_id=world.merchant_id, merchant_reset=scope)
+    listed = world.client.customers.list(organization_id=world.merchant_id, limit=100)
+    assert gone not in ids(listed.data)
+
+
 CASES: dict[str, Callable[[World], object]] = {
     "createCustomer": create_customer,
     "listCustomers": list_customers,
@@ -68,4 +79,5 @@ CASES: dict[str, Callable[[World], object]] = {
     "deleteCustomer": delete_customer,
     "createCustomerPaymentMethod": create_customer_payment_method,
     "listCustomerPaymentMethods": list_customer_payment_methods,
+    "resetMerchant": reset_merchant,
 }
