@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import select
 
 from activities.holds import ReservedItem
 from activities.invoices import InvoiceActivities, InvoiceRef
@@ -24,6 +25,7 @@ from billing.errors import AlreadyRefunded, Conflict, InvalidValue, NotRefundabl
 from billing.ids import derived_id
 from models.database import Database
 from models.invoices import Invoice, InvoiceLine
+from models.prices import Price
 from models.queries import invoices, ledger, reservations
 from models.queries import test_clocks as clocks
 from tests.activity.fake_gateway import BookGateway
@@ -44,18 +46,36 @@ class Uses:
         self.database, self.shop, self.subscription_id = database, shop, subscription_id
         self.activities = UsageChargeActivities(database)
 
-    async def use(self, quantity: int, key: str = "a", hold: str | None = None) -> str:
+    async def use(
+        self,
+        quantity: int,
+        key: str = "a",
+        hold: str | None = None,
+        *,
+        price: str | None = None,
+        at: datetime = START,
+    ) -> str:
         recorded = await self.activities.record_usage(
             RecordUsage(
                 merchant_id=self.shop.merchant_id,
                 customer_id=self.shop.customer_id,
                 idempotency_key=key,
-                timestamp=START,
-                items=[self.item(quantity)],
+                timestamp=at,
+                items=[
+                    replace(self.item(quantity), price=None if price is None else Decimal(price))
+                ],
                 reservation_id=hold,
             )
         )
         return recorded.charge_id
+
+    async def reprice(self, model: str, properties: dict[str, str]) -> None:
+        """Gives the shop's one price another model."""
+        async with self.database.transaction() as session:
+            for price in await session.exec(
+                select(Price).where(Price.merchant_id == self.shop.merchant_id)
+            ):
+                price.model, price.properties = model, properties
 
     def item(self, quantity: int) -> ReservedItem:
         return ReservedItem(billable_metric_id=self.shop.metric_id, quantity=Decimal(quantity))
@@ -190,21 +210,51 @@ async def test_a_refund_after_the_close_comes_off_the_next_invoice(accruing: Use
     with pytest.raises(AlreadyRefunded):
         await accruing.refund(refunded)
     await accruing.move_clock(days=29)
-    recorded = await accruing.activities.record_usage(
-        RecordUsage(
-            merchant_id=accruing.shop.merchant_id,
-            customer_id=accruing.shop.customer_id,
-            idempotency_key="c",
-            timestamp=START + timedelta(days=29),
-            items=[accruing.item(10)],
-        )
-    )
-    assert recorded.ended_reservation_id is None
+    await accruing.use(10, key="c", at=START + timedelta(days=29))
     invoice, lines = await accruing.close(1)
     assert [figures(line.quantity, line.total_price) for line in lines] == [(10, 5), (-4, -2)]
     assert figures(invoice.subtotal, invoice.total_tax) == (3, Decimal("0.3"))
     later, _ = await accruing.close(2)
     assert later.grand_total == 0
+
+
+async def test_dynamic_uses_accrue_at_their_prices(accruing: Uses) -> None:
+    """2 at 1.50 and 1 at 3.00 are 6.00; the second is refunded later: -3.00 of the next 4.00."""
+    await accruing.reprice("dynamic", {"minPrice": "1", "maxPrice": "4"})
+    await accruing.use(2, price="1.5")
+    refunded = await accruing.use(1, key="b", price="3")
+    invoice, lines = await accruing.close(0)
+    assert invoice.subtotal == 6
+    assert figures(lines[0].quantity, lines[0].unit_price) == (3, 2)
+    await accruing.refund(refunded)
+    await accruing.move_clock(days=29)
+    await accruing.use(1, key="c", price="4", at=START + timedelta(days=29))
+    following, lines = await accruing.close(1)
+    assert [figures(line.quantity, line.total_price) for line in lines] == [(1, 4), (-1, -3)]
+    assert following.subtotal == 1
+
+
+async def test_a_percentage_in_arrears_is_clamped_once_a_period(accruing: Uses) -> None:
+    """3 % of 10 and of 10 are 0.60, at least 0.50: 0.60 is owed, and not twice 0.50."""
+    await accruing.reprice(
+        "percentage", {"percentage": "0.03", "minCharge": "0.5", "maxCharge": "4"}
+    )
+    await accruing.use(10)
+    await accruing.use(10, key="b")
+    invoice, _ = await accruing.close(0)
+    assert invoice.subtotal == Decimal("0.6")
+
+
+async def test_uses_that_meet_a_draft_are_on_it_or_refused(accruing: Uses) -> None:
+    """Whichever comes first: a use that was accepted is billed, one that was not is not."""
+    uses = [accruing.use(1, key=f"k{number}") for number in range(12)]
+    answers = await asyncio.gather(accruing.close(0), *uses, return_exceptions=True)
+    closed, *answered = answers
+    assert isinstance(closed, tuple)
+    accepted = sum(isinstance(each, str) for each in answered)
+    refused = sum(isinstance(each, InvalidValue) for each in answered)
+    assert accepted + refused == 12, answered
+    assert sum(line.quantity for line in closed[1]) == accepted
 
 
 async def test_a_closed_period_takes_no_use(accruing: Uses) -> None:

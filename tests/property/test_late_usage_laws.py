@@ -1,0 +1,92 @@
+"""Laws of late usage: whenever usage arrives, a period comes to the same."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.invoicing import floor_rebates
+from billing.late_usage import Billed, Reading, basis, late_line, with_carried
+from billing.money import exact, text
+from billing.periods import Period
+from billing.rating import Charge, PriceTerms, rate_charge
+from billing.taxes import TaxBehavior
+from tests.property.strategies import prices, rates, tiers, usages
+
+PERIOD = Period(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+behaviors: st.SearchStrategy[TaxBehavior] = st.sampled_from(["exclusive", "inclusive"])
+
+
+@st.composite
+def metered(draw: st.DrawFn) -> PriceTerms:
+    """A price of a metric, of any model that prices a quantity."""
+    model = draw(st.sampled_from(["standard", "volume", "graduated", "percentage"]))
+    least = draw(st.decimals(0, 100, allow_nan=False, places=2))
+    properties: dict[str, dict[str, Any]] = {
+        "standard": {"unitPrice": text(draw(prices))},
+        "volume": draw(tiers()),
+        "graduated": draw(tiers(flat_amounts=True)),
+        "percentage": {
+            "percentage": text(draw(st.decimals(0, 10, allow_nan=False, places=4))),
+            "minCharge": text(least),
+            "maxCharge": text(least + draw(st.decimals(0, 10**6, allow_nan=False, places=2))),
+        },
+    }[model]
+    return PriceTerms(
+        price_id="price_1",
+        kind="metric",
+        source_id="bm_1",
+        display_name="Tokens",
+        model=model,
+        properties=properties,
+        payment_term="in_arrears",
+        cadence=None,
+        quantity=Decimal(1),
+        is_obligation=False,
+        in_scope=True,
+        tax_rate=draw(rates),
+    )
+
+
+@given(metered(), st.lists(usages, min_size=1, max_size=5), behaviors)
+def test_lateness_costs_nothing_and_saves_nothing(
+    price: PriceTerms, readings: list[Decimal], behavior: TaxBehavior
+) -> None:
+    """Billed in any number of steps, with credits cut and carried, it sums to the last reading.
+
+    Each later invoice has room for some of a credit only; a last one has room for all of it.
+    """
+    on_time = rate_charge(Charge(price, PERIOD, PERIOD), readings[-1], behavior)
+    first = rate_charge(Charge(price, PERIOD, PERIOD), readings[0], behavior)
+    billed = Billed(first.quantity, basis(first, behavior))
+    with exact():
+        room = first.total_amount / 2
+    for number, reading in enumerate([*readings[1:], readings[-1]]):
+        owed = replace(first, total_price=room, total_tax=Decimal(0), total_amount=room)
+        if number == len(readings) - 1:
+            everything = Decimal(10) ** 20
+            owed = replace(owed, total_price=everything, total_amount=everything)
+        line = late_line(price, PERIOD, billed, Reading(reading), behavior)
+        if line is None:
+            continue
+        full = [owed, line]
+        kept = with_carried(full, floor_rebates(full), behavior)[1]
+        with exact():
+            billed = Billed(
+                billed.quantity + kept.quantity,
+                billed.amount + basis(kept, behavior),
+                kept.carried,
+            )
+    assert billed.quantity == on_time.quantity
+    assert _close(billed.amount, basis(on_time, behavior))
+    assert _close(billed.carried, Decimal(0))
+
+
+def _close(one: Decimal, other: Decimal) -> bool:
+    """Equal, but for what a division by the tax rate leaves in the thirtieth digit."""
+    scale = max(abs(Fraction(one)), abs(Fraction(other)), Fraction(1))
+    return abs(Fraction(one) - Fraction(other)) <= scale / Fraction(10) ** 20
