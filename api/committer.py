@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import psycopg
 import structlog
 from psycopg import AsyncConnection
@@ -33,8 +34,7 @@ ATTEMPTS = 2
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, gc=False):
     """What became of an event: `event` is the stored one, of a duplicate the first."""
 
     status: Literal["created", "duplicate", "refused"]
@@ -90,14 +90,16 @@ class Committer:
         while self._waiting:
             lots = self._take()
             try:
-                outcomes = iter(await self._stored(lots))
+                outcomes = await self._stored(lots)
             except BaseException as error:
                 _fail(lots, error)
                 if not isinstance(error, psycopg.OperationalError | OSError):
                     raise
                 continue
+            start = 0
             for lot in lots:
-                answer = [next(outcomes) for _ in lot.events]
+                answer = outcomes[start : start + len(lot.events)]
+                start += len(lot.events)
                 # Its sender may have hung up; the events are stored all the same.
                 if not lot.answer.done():
                     lot.answer.set_result(answer)

@@ -39,7 +39,7 @@ class UnknownEventType(Unprocessable):
     code = "UNKNOWN_EVENT_TYPE"
 
 
-class Entry(msgspec.Struct, omit_defaults=True):
+class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     """What became of one event of a batch."""
 
     status: str

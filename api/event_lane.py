@@ -20,7 +20,7 @@ PATH = "/v0/events"
 _JSON = (b"application/json", b"application/json; charset=utf-8")
 
 
-class WireEvent(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
+class WireEvent(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
     """An accepted event: what `events.Event` documents."""
 
     object: str
