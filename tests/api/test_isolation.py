@@ -12,7 +12,7 @@ from models import tables
 from models.base import wall_now
 from models.database import Database
 from tests.api.foreign import Document, Objects, ids_in, with_one
-from tests.api.in_process import InProcess, Shop, add_wallet
+from tests.api.in_process import CARD, InProcess, Shop, add_wallet
 from tests.conftest import client_of
 
 Client = httpx2.AsyncClient
@@ -33,7 +33,10 @@ async def furnish(shop: Shop, commands: InProcess) -> None:
     fee_price = await shop.fee_price(product, "49.00")
     plan = await shop.plan(product, fee_price)
     clock = await shop.clock(wall_now().isoformat())
-    await shop.subscribe(plan, testClockId=clock)
+    bought = await shop.subscribe(plan, testClockId=clock)
+    page = bought["payment"]["checkoutUrl"]
+    assert (await shop.client.post(page, data=CARD)).is_success
+    await shop.post(f"/v2/invoices/{bought['payment']['invoiceId']}/refunds")
     item = await shop.post("/v0/items", merchantId=shop.merchant_id, name="Item")
     await shop.post(
         "/v0/externalReferences",

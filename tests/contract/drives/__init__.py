@@ -5,7 +5,14 @@ A new operation: write its function in the module of its area, and name it in th
 
 from collections.abc import Callable
 
-from tests.contract.drives import catalogue, connections, customers, lifecycles, reports
+from tests.contract.drives import (
+    catalogue,
+    connections,
+    customers,
+    lifecycles,
+    refunds,
+    reports,
+)
 from tests.contract.world import World
 
 CASES: dict[str, Callable[[World], object]] = {
@@ -13,5 +20,6 @@ CASES: dict[str, Callable[[World], object]] = {
     **connections.CASES,
     **customers.CASES,
     **lifecycles.CASES,
+    **refunds.CASES,
     **reports.CASES,
 }
