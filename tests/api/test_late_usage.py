@@ -45,14 +45,14 @@ class Meter:
         self.customer, self.subscription = made["customerId"], made["id"]
         return self
 
-    async def use(self, tokens: int, period: int = 0) -> str:
+    async def use(self, tokens: int, period: int = 0, **subject: str) -> str:
         """Reports usage in the period, a day after it began."""
         answer = await self.client.post(
             "/v0/events",
             json={
                 "type": "completion",
                 "source": "test",
-                "subject": self.customer,
+                **(subject or {"subject": self.customer}),
                 "idempotencyKey": f"late-{next(_keys)}",
                 "timestamp": (PERIODS[period] + timedelta(days=1)).isoformat(),
                 "data": {"tokens": tokens},
@@ -136,6 +136,19 @@ async def test_late_usage_is_a_line_of_the_next_invoice(meter: Meter) -> None:
         assert (invoice["subtotal"], invoice["totalTax"]) == ("5.00", "0.50")
         assert invoice["periodStart"][:10] == "2026-01-31"
     assert lines(await meter.invoice(0)) == lines(first)
+
+
+async def test_late_usage_under_the_merchants_own_name_counts(meter: Meter) -> None:
+    """The customer is linked by its external id, so its events are its own, late ones too."""
+    await meter.open()
+    external_id = f"ada-{next(_keys)}"
+    path = f"/v0/customers/{meter.customer}"
+    accepted(await meter.client.patch(path, json={"externalId": external_id}))
+    await meter.use(10)
+    await meter.close(0)
+    await meter.use(4, externalSubject=external_id)
+    assert lines(await meter.close(1))[1] == ("Tokens (late usage)", "2026-01-31", 4, "2")
+    assert len(lines(await meter.close(2))) == 1
 
 
 async def test_each_late_event_is_billed_once(meter: Meter) -> None:

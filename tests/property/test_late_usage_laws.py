@@ -26,7 +26,7 @@ def metered(draw: st.DrawFn) -> PriceTerms:
     """A price of a metric, of any model that prices a quantity."""
     model = draw(st.sampled_from(["standard", "volume", "graduated", "percentage"]))
     least = draw(st.decimals(0, 100, allow_nan=False, places=2))
-    properties: dict[str, dict[str, Any]] = {
+    by_model: dict[str, dict[str, Any]] = {
         "standard": {"unitPrice": text(draw(prices))},
         "volume": draw(tiers()),
         "graduated": draw(tiers(flat_amounts=True)),
@@ -35,14 +35,14 @@ def metered(draw: st.DrawFn) -> PriceTerms:
             "minCharge": text(least),
             "maxCharge": text(least + draw(st.decimals(0, 10**6, allow_nan=False, places=2))),
         },
-    }[model]
+    }
     return PriceTerms(
         price_id="price_1",
         kind="metric",
         source_id="bm_1",
         display_name="Tokens",
         model=model,
-        properties=properties,
+        properties=by_model[model],
         payment_term="in_arrears",
         cadence=None,
         quantity=Decimal(1),
