@@ -25,6 +25,8 @@ from models.list_totals import ListTotal
 from models.queries import products
 from settings import Settings
 
+Figures = dict[str, float]
+
 ROOT = Path(__file__).parent.parent
 LENGTHS = (100, 100_000)
 ROUNDS = 9
@@ -37,7 +39,7 @@ FROM generate_series(1, :length) AS n
 """
 
 
-def main() -> None:
+def main() -> Figures:
     """Fills an embedded PostgreSQL, measures and prints."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -46,10 +48,10 @@ def main() -> None:
         config = Config(ROOT / "alembic.ini")
         config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
         command.upgrade(config, "head")
-        asyncio.run(_measure(url))
+        return asyncio.run(_measure(url))
 
 
-async def _measure(url: str) -> None:
+async def _measure(url: str) -> Figures:
     database = Database(url)
     merchants = [await _filled(database, length) for length in LENGTHS]
     for length, merchant in zip(LENGTHS, merchants, strict=True):
@@ -68,7 +70,7 @@ async def _measure(url: str) -> None:
     for client in clients:
         await client.aclose()
     await database.close()
-    _report(rounds)
+    return _figures(rounds)
 
 
 async def _filled(database: Database, length: int) -> CreatedMerchant:
@@ -112,10 +114,10 @@ async def _round(client: httpx2.AsyncClient) -> float:
     return statistics.median(times)
 
 
-def _report(rounds: Sequence[Sequence[float]]) -> None:
+def _figures(rounds: Sequence[Sequence[float]]) -> Figures:
     short, long = (statistics.median(each) for each in zip(*rounds, strict=True))
     ratio = statistics.median(theirs / ours for ours, theirs in rounds)
-    figures = {
+    figures: Figures = {
         "short": LENGTHS[0],
         "long": LENGTHS[1],
         "shortMilliseconds": round(short, 2),
@@ -123,6 +125,7 @@ def _report(rounds: Sequence[Sequence[float]]) -> None:
         "ratio": round(ratio, 2),
     }
     print(json.dumps(figures))
+    return figures
 
 
 if __name__ == "__main__":
