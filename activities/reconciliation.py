@@ -37,7 +37,11 @@ class ReconciliationActivities:
                 if difference is not None:
                     return difference
             attempts = await reconciliation.attempts(session)
-        return _charges_difference(before, attempts, await self._gateway.list_charges())
+            given_back = await reconciliation.given_back(session)
+        after = await self._gateway.list_charges()
+        return _charges_difference(before, attempts, after) or _refunds_difference(
+            before, given_back, after
+        )
 
 
 async def _transfers_balance(session: AsyncSession) -> str | None:
@@ -160,6 +164,32 @@ def _charges_difference(
     for key, attempt in sorted(attempts.items()):
         if attempt.status == "succeeded" and key not in booked:
             return f"attempt {key} on {attempt.collection_id} succeeded, but not at the provider"
+    return None
+
+
+def _refunds_difference(
+    before: list[GatewayCharge],
+    given_back: Mapping[str, tuple[Decimal, Decimal]],
+    after: list[GatewayCharge],
+) -> str | None:
+    """What the provider gave back was owed, and what we booked as given back is in its book.
+
+    A refund that is not settled may have been made: its record is on its way.
+    """
+    for charge in before:
+        owed = given_back.get(charge.idempotency_key)
+        if owed is not None and charge.amount_refunded > owed[1]:
+            return (
+                f"the provider gave back {charge.amount_refunded} of {charge.invoice_id}, "
+                f"we owed {owed[1]}"
+            )
+    for charge in after:
+        booked = given_back.get(charge.idempotency_key)
+        if booked is not None and charge.amount_refunded < booked[0]:
+            return (
+                f"{booked[0]} of {charge.invoice_id} went back for us, "
+                f"{charge.amount_refunded} at the provider"
+            )
     return None
 
 

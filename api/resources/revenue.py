@@ -8,23 +8,35 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.deps import OwnMerchant, Session
 from api.idempotency import KeptRoute
-from api.schema import Absent, Currency, CustomerId, Instant, SubscriptionId, Wire
+from api.revenue_answers import (
+    CategorySummary,
+    CurrencyEntry,
+    EmptyRevenueSummary,
+    GroupSummary,
+    GroupTrend,
+    InvoiceSummary,
+    PaymentSummary,
+    RevenueRange,
+    RevenueSummary,
+    TrendBucket,
+)
+from api.schema import Currency, CustomerId, Instant, SubscriptionId
 from billing.currencies import is_currency
 from billing.errors import InvalidValue
 from billing.money import amount_text, exact
 from billing.periods import Period
-from billing.revenue import BucketWidth, buckets
+from billing.revenue import BucketWidth, buckets, net_revenue
 from models.queries import revenue
 from models.queries.revenue import (
     OUTSTANDING,
     Basis,
     Grouping,
     PaymentRow,
+    RefundRow,
     RevenueScope,
     StandingRow,
     TrendRow,
@@ -39,104 +51,6 @@ GROUPS_MAX: Mapping[Grouping, int] = {"plan": 5, "customer": 25}
 OTHER = "other"
 
 
-class CategorySummary(Wire):
-    """Invoices in one state, tax included."""
-
-    count: int
-    amount: str
-
-
-class InvoiceSummary(Wire):
-    """Invoices by what has become of them."""
-
-    issued: CategorySummary
-    outstanding: CategorySummary
-    paid: CategorySummary
-    written_off: CategorySummary
-
-
-class PaymentSummary(Wire):
-    """Payment links, which are beside revenue and not in it."""
-
-    completed_count: int
-    completed_amount: str
-    pending_count: int
-    pending_amount: str
-    expired_count: int
-    expired_amount: str
-
-
-class GroupTrend(Wire):
-    """A group's revenue in a bucket."""
-
-    group_key: str
-    group_label: str
-    revenue: str
-    issued_invoices: str
-
-
-class TrendBucket(Wire):
-    """Revenue from one instant to the next bucket's."""
-
-    timestamp: Instant
-    revenue: str
-    issued_invoices: str
-    written_off_invoices: str
-    completed_payments: str
-    rebates: str
-    group_breakdown: Absent[list[GroupTrend]] = None
-
-
-class GroupSummary(Wire):
-    """A group's invoices."""
-
-    group_key: str
-    group_label: str
-    outstanding: CategorySummary
-    paid: CategorySummary
-    written_off: CategorySummary
-
-
-class CurrencyEntry(Wire):
-    """The report in one currency."""
-
-    currency: str
-    net_revenue: str
-    invoices: InvoiceSummary
-    payments: PaymentSummary
-    trend: list[TrendBucket]
-
-
-class RevenueRange(Wire):
-    """When there is any revenue at all; both instants belong to it."""
-
-    from_: Instant = Field(alias="from")
-    to: Instant
-
-
-class RevenueSummary(Wire):
-    """The report; by currency it has its figures in the breakdown only."""
-
-    object: Literal["revenue_summary"] = "revenue_summary"
-    currency: Absent[str] = None
-    net_revenue: Absent[str] = None
-    total_refunds: Absent[str] = None
-    refund_count: Absent[int] = None
-    total_rebates: Absent[str] = None
-    rebate_count: Absent[int] = None
-    invoices: Absent[InvoiceSummary] = None
-    payments: Absent[PaymentSummary] = None
-    trend: Absent[list[TrendBucket]] = None
-    group_breakdown: Absent[list[GroupSummary]] = None
-    currency_breakdown: Absent[list[CurrencyEntry]] = None
-
-
-class EmptyRevenueSummary(RevenueSummary):
-    """The report of a window without anything: it says where to look instead, or null."""
-
-    revenue_range: RevenueRange | None
-
-
 @dataclass(frozen=True, slots=True)
 class _Figures:
     """Everything that was read for a report, in one currency or in several."""
@@ -144,18 +58,25 @@ class _Figures:
     trend: Sequence[TrendRow]
     standing: Sequence[StandingRow]
     payments: Sequence[PaymentRow]
+    refunds: Sequence[RefundRow]
+
+    @property
+    def net(self) -> Decimal:
+        return net_revenue((row.net for row in self.standing), (row.amount for row in self.refunds))
 
     def of(self, currency: str) -> "_Figures":
         return _Figures(
             [row for row in self.trend if row.currency == currency],
             [row for row in self.standing if row.currency == currency],
             [row for row in self.payments if row.currency == currency],
+            [row for row in self.refunds if row.currency == currency],
         )
 
     @property
     def currencies(self) -> set[str]:
         sold = {row.currency for row in self.standing}
-        return sold | {row.currency for row in self.payments}
+        returned = {row.currency for row in self.refunds}
+        return sold | returned | {row.currency for row in self.payments}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +176,7 @@ async def _read(session: AsyncSession, scope: RevenueScope) -> _Figures:
         await revenue.trend(session, scope),
         await revenue.standing(session, scope),
         await revenue.payment_links(session, scope) if has_payments else [],
+        await revenue.refunds(session, scope),
     )
 
 
@@ -265,6 +187,8 @@ async def _groups(session: AsyncSession, scope: RevenueScope, figures: _Figures)
     with exact():
         for row in figures.standing:
             totals[row.group or OTHER] += row.net
+        for refund in figures.refunds:
+            totals[refund.group or OTHER] -= refund.amount
     ordered = sorted(totals, key=lambda key: (-totals[key], key))
     places = GROUPS_MAX[scope.grouping]
     shown = ordered if len(ordered) <= places else ordered[: places - 1]
@@ -280,7 +204,7 @@ def _by_currency(figures: _Figures, wanted: Wanted, primary: str) -> RevenueSumm
         entries.append(
             CurrencyEntry(
                 currency=currency,
-                net_revenue=_text((row.net for row in own.standing), currency),
+                net_revenue=amount_text(own.net, currency),
                 invoices=_invoices(own.standing, currency),
                 payments=_payments(own.payments, currency),
                 trend=_trend(own, wanted.windows, currency, None),
@@ -294,9 +218,9 @@ def _summary(
 ) -> RevenueSummary:
     return RevenueSummary(
         currency=currency,
-        net_revenue=_text((row.net for row in figures.standing), currency),
-        total_refunds=amount_text(Decimal(0), currency),
-        refund_count=0,
+        net_revenue=amount_text(figures.net, currency),
+        total_refunds=_text((row.amount for row in figures.refunds), currency),
+        refund_count=len({each for row in figures.refunds for each in row.ids}),
         total_rebates=_text((row.rebates for row in figures.standing), currency),
         rebate_count=sum(row.rebate_count for row in figures.standing),
         invoices=_invoices(figures.standing, currency),
@@ -368,34 +292,46 @@ def _trend(
     for window in windows:
         rows = sold[window.start]
         paid = (row.amount for row in figures.payments if row.bucket == window.start)
-        net = _text((row.net for row in rows), currency)
+        back = [row for row in figures.refunds if row.bucket == window.start]
         answers.append(
             TrendBucket(
                 timestamp=window.start,
-                revenue=net,
-                issued_invoices=net,
+                revenue=_net(rows, back, currency),
+                issued_invoices=_text((row.net for row in rows), currency),
                 written_off_invoices=_text((row.written_off for row in rows), currency),
                 completed_payments=_text(paid, currency),
                 rebates=_text((row.rebates for row in rows), currency),
-                group_breakdown=None if groups is None else _group_trend(rows, currency, groups),
+                group_breakdown=None
+                if groups is None
+                else _group_trend(rows, back, currency, groups),
             )
         )
     return answers
 
 
-def _group_trend(rows: Iterable[TrendRow], currency: str, groups: _Groups) -> list[GroupTrend]:
-    sold: defaultdict[str, list[Decimal]] = defaultdict(list)
+def _net(sold: Iterable[TrendRow], back: Iterable[RefundRow], currency: str) -> str:
+    net = net_revenue((row.net for row in sold), (row.amount for row in back))
+    return amount_text(net, currency)
+
+
+def _group_trend(
+    rows: Iterable[TrendRow], back: Iterable[RefundRow], currency: str, groups: _Groups
+) -> list[GroupTrend]:
+    sold: defaultdict[str, list[TrendRow]] = defaultdict(list)
+    returned: defaultdict[str, list[RefundRow]] = defaultdict(list)
     for row in rows:
-        sold[groups.key(row.group)].append(row.net)
+        sold[groups.key(row.group)].append(row)
+    for refund in back:
+        returned[groups.key(refund.group)].append(refund)
     return [
         GroupTrend(
             group_key=key,
             group_label=groups.label(key),
-            revenue=_text(sold[key], currency),
-            issued_invoices=_text(sold[key], currency),
+            revenue=_net(sold[key], returned[key], currency),
+            issued_invoices=_text((row.net for row in sold[key]), currency),
         )
         for key in (*groups.shown, OTHER)
-        if key in sold
+        if key in sold or key in returned
     ]
 
 

@@ -214,6 +214,23 @@ async def wrong_wallet_charge(session: AsyncSession) -> tuple[str, Decimal, Deci
     return None if row is None else (row[0], row[1], row[2])
 
 
+async def given_back(session: AsyncSession) -> dict[str, tuple[Decimal, Decimal]]:
+    """By the keys of attempts that are still here: what went back of them, and what is to go."""
+    connection = await session.connection()
+    rows = await connection.execute(
+        text(
+            "SELECT a.id, "
+            "coalesce(sum(r.total) FILTER (WHERE r.gateway_refund_id IS NOT NULL), 0), "
+            "coalesce(sum(r.total) FILTER "
+            "(WHERE r.gateway_refund_id IS NOT NULL OR r.status = 'ISSUED'), 0) "
+            "FROM payment_attempts a "
+            "LEFT JOIN refunds r ON r.gateway_charge_id = a.gateway_charge_id "
+            "WHERE a.status = 'succeeded' AND a.gateway_method_id <> '' GROUP BY a.id"
+        )
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
 async def attempts(session: AsyncSession) -> dict[str, Attempt]:
     """All attempts that reached a gateway, by the key that it knows them by.
 

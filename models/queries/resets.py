@@ -22,6 +22,7 @@ from models.ledger import LedgerAccount, LedgerEntry, LedgerTransfer
 from models.organizations import Merchant
 from models.outbox import OutboxRow
 from models.payments import Payment, PaymentAttempt
+from models.refunds import Refund
 from models.reservations import Reservation
 from models.resets import ForgottenAttempt
 from models.subscriptions import Subscription
@@ -103,6 +104,7 @@ async def workflow_ids(session: AsyncSession, scope: Scope) -> list[str]:
         (literal("payment/") + col(Invoice.id), Invoice, COLLECTING),
         (literal("payment/") + col(Payment.id), Payment, ("pending",)),
         (literal("reservation/") + col(Reservation.id), Reservation, ("reserved",)),
+        (literal("refund/") + col(Refund.id), Refund, ("ISSUED",)),
     ):
         statement = select(name).where(
             col(table.merchant_id) == scope.merchant_id, col(table.status).in_(statuses)

@@ -28,6 +28,7 @@ from models.customers import Consumer, Customer
 from models.invoices import Invoice, InvoiceLine
 from models.payments import Payment
 from models.plans import Plan
+from models.refunds import Refund
 from models.subscriptions import Subscription
 
 ISSUED = ("ISSUED", "PAID", "PAYMENT_FAILED", "WRITTEN_OFF")
@@ -84,6 +85,18 @@ class StandingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundRow:
+    """What was given back to one group in one currency in one bucket, without tax."""
+
+    bucket: datetime
+    currency: str
+    group: str | None
+    amount: Decimal
+    ids: Sequence[str]
+    """The refunds that it consists of."""
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentRow:
     """Payment links of one currency in one state; completed ones by bucket."""
 
@@ -130,6 +143,37 @@ async def standing(session: AsyncSession, scope: RevenueScope) -> list[StandingR
         func.sum(facts.c.rebate_count),
     ).group_by(facts.c.currency, group, facts.c.status)
     return [StandingRow(*row) for row in await _rows(session, statement)]
+
+
+async def refunds(session: AsyncSession, scope: RevenueScope) -> list[RefundRow]:
+    """Standing refunds: when they were made, or in the periods whose lines they give back."""
+    by_period = scope.basis == "billingPeriod"
+    at = col(InvoiceLine.period_start) if by_period else col(Refund.issued_at)
+    amount = col(InvoiceLine.total_price) if by_period else col(Refund.amount)
+    bucket: SQLColumnExpression[Any] = _bucket(at, scope).label("bucket")
+    group: SQLColumnExpression[Any] = _group(scope).label("grouped")
+    statement: Statement = (
+        columns(
+            bucket,
+            col(Refund.currency),
+            group,
+            func.sum(amount),
+            func.array_agg(col(Refund.id).distinct()),
+        )
+        .select_from(Refund)
+        .join(Invoice, col(Invoice.id) == col(Refund.invoice_id))
+        .join(Subscription, col(Subscription.id) == col(Invoice.subscription_id))
+    )
+    if by_period:
+        statement = statement.join(InvoiceLine, col(InvoiceLine.invoice_id) == col(Invoice.id))
+    statement = _narrow(statement, scope).where(
+        col(Refund.merchant_id) == scope.merchant_id,
+        col(Refund.status) == "ISSUED",
+        at >= scope.start,
+        at < scope.end,
+    )
+    grouped = statement.group_by(bucket, col(Refund.currency), group)
+    return [RefundRow(*row) for row in await _rows(session, grouped)]
 
 
 async def payment_links(session: AsyncSession, scope: RevenueScope) -> list[PaymentRow]:
