@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api import intake
 
@@ -47,7 +47,7 @@ Lane = Callable[[Arrived], Awaitable[Answer | Arrived]]
 class FastLane:
     """Wraps the app; a POST to one of the paths goes to its lane first."""
 
-    def __init__(self, app: ASGIApp, lanes: Mapping[str, Lane]) -> None:
+    def __init__(self, app: FastAPI, lanes: Mapping[str, Lane]) -> None:
         self._app = app
         self._lanes = lanes
 
@@ -69,8 +69,8 @@ class FastLane:
         headers = dict(scope["headers"])
         try:
             answer = await lane(Arrived(scope, headers, body))
-        except tuple(_handlers(scope)) as error:
-            response = await refusal(Request(scope), error)
+        except tuple(_handlers(self._app)) as error:
+            response = await refusal(Request({**scope, "app": self._app}), error)
             MutableHeaders(raw=response.raw_headers)["x-request-id"] = _request_id(headers)
             await response(scope, receive, send)
             return
@@ -129,15 +129,15 @@ async def _send(answer: Answer, request_id: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _handlers(scope: Scope) -> dict[type[Exception], Any]:
+def _handlers(app: FastAPI) -> dict[type[Exception], Any]:
     """The app's own answers to errors."""
-    handlers: Mapping[Any, Any] = scope["app"].exception_handlers
+    handlers: Mapping[Any, Any] = app.exception_handlers
     return {kind: handler for kind, handler in handlers.items() if isinstance(kind, type)}
 
 
 async def refusal(request: Request, error: Exception) -> Response:
     """The app's own answer to an error; one that it has no answer to is raised again."""
-    handlers = _handlers(request.scope)
+    handlers = _handlers(request.app)
     kind = next((kind for kind in type(error).__mro__ if kind in handlers), None)
     if kind is None:
         raise error

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from starlette.types import Receive, Scope, Send
 
-from api.app import create_app
+from api.app import create_app, served
 from api.committer import Committer, Outcome
 from local.serve import serve
 from models.database import Database
@@ -48,7 +48,7 @@ def run(kind: str, port: int, url: str) -> None:
     app = create_app(Settings(), database=database)
     if kind == "alone":
         app.state.committer.__class__ = OneByOne
-    serve(app, "127.0.0.1", port)
+    serve(served(app), "127.0.0.1", port)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,10 @@ def api() -> None:
     """Serve the HTTP API on DURABILL_API_HOST and DURABILL_API_PORT."""
     settings = _settings()
     with _long_lived():
-        from api.app import create_app
+        from api.app import create_app, served
         from local.serve import serve
 
-        application = create_app(settings)
+        application = served(create_app(settings))
     serve(application, settings.api_host, settings.api_port)
 
 

@@ -15,7 +15,7 @@ from alembic.config import Config
 from fastapi import FastAPI
 
 from activities.organizations import CreatedMerchant, CreateMerchant, OrganizationActivities
-from api.app import create_app
+from api.app import create_app, served
 from local.demo import stack
 from local.postgres import running_postgres
 from models.database import Database
@@ -87,10 +87,12 @@ async def stranger_client(
 
 
 def client_of(app: FastAPI, api_key: str | None) -> httpx2.AsyncClient:
-    """A client that calls the app in this process."""
+    """A client that calls the app, as it is served, in this process."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=app), base_url="http://durabill.test", headers=headers
+        transport=httpx2.ASGITransport(app=served(app)),
+        base_url="http://durabill.test",
+        headers=headers,
     )
 
 
