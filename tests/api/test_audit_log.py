@@ -27,6 +27,7 @@ UNAUDITED = {
     "ledger_accounts",
     "ledger_entries",
     "ledger_transfers",
+    "list_totals",
     "outbox",
     "test_clock_members",
     "usage_charge_items",

@@ -175,7 +175,7 @@ async def test_the_transaction_commits_before_the_answer(
         await connection.execute(text("INSERT INTO late VALUES (1), (1)"))
         return {"id": "sold"}
 
-    monkeypatch.setattr(app_module, "ROUTERS", (router,))
+    monkeypatch.setattr(app_module, "ROUTERS", ((router, "products"),))
     app = create_app(Settings(), database=database)
     async with client_of(app, merchant.api_key) as client:
         answer = await client.post("/v0/late")
@@ -184,7 +184,10 @@ async def test_the_transaction_commits_before_the_answer(
 
 
 async def test_an_unexpected_error_tells_only_its_request_id(
-    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Database,
+    merchant: CreatedMerchant,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     router = APIRouter()
 
@@ -193,9 +196,9 @@ async def test_an_unexpected_error_tells_only_its_request_id(
         secret = "sk_test_secret"
         raise RuntimeError(f"broken {len(secret)}")
 
-    monkeypatch.setattr(app_module, "ROUTERS", (router,))
+    monkeypatch.setattr(app_module, "ROUTERS", ((router, "products"),))
     app = create_app(Settings(), database=database)
-    async with client_of(app, None) as client:
+    async with client_of(app, merchant.api_key) as client:
         answer = await client.get("/v0/broken", headers={"X-Request-Id": "here"})
     assert answer.status_code == 500
     assert answer.json() == {
