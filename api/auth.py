@@ -15,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.errors import InsufficientScope, NoPermission, NotMember, Unauthorized
 from models.audit import Acting, acting
 from models.base import wall_now
-from models.database import Database
+from models.database import Database, tenant
 from models.organizations import EVERYTHING, ApiKey, Merchant, User
 from models.queries import organizations
 
@@ -141,6 +141,7 @@ async def authenticate(
     caller = await key_ring.caller(request.headers.get("authorization"))
     structlog.contextvars.bind_contextvars(merchantId=caller.merchant_id, keyId=caller.key_id)
     sign(request, f"key:{caller.key_id}", caller.user_id)
+    tenant.set(caller.merchant_id)
     return caller
 
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_body, internal_error_body
+from models.database import tenant
 
 log = structlog.get_logger("api.access")
 
@@ -68,7 +69,12 @@ class Intake:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(requestId=request_id)
         scope.setdefault("state", {})["request_id"] = request_id
-        await self._answer(scope, receive, _Reply(send, request_id))
+        # Nobody has proved anything yet; and whoever calls the app in a task of its own stays free.
+        tenant.set(None)
+        try:
+            await self._answer(scope, receive, _Reply(send, request_id))
+        finally:
+            tenant.set(None)
 
     async def _answer(self, scope: Scope, receive: Receive, reply: "_Reply") -> None:
         began = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg
@@ -30,18 +31,25 @@ def sqlalchemy_url(database_url: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-_SIGN = text("SELECT set_config('durabill.acting', :acting, true)")
+_SIGN = text(
+    "SELECT set_config('durabill.merchant', :merchant, true), "
+    "set_config('durabill.acting', :acting, true)"
+)
+
+tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
+"""Whose rows may be seen and written here; none: everybody's (workers, the command line)."""
 
 
 class _Signed(Session):
-    """A session that tells the database who is acting, with the first statement of a change."""
+    """A session whose first statement tells the database for whom it works, and who is acting."""
 
 
 @event.listens_for(_Signed, "after_begin")
 def _sign(_session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
-    who = acting.get()
-    if who is not None:
-        connection.execute(_SIGN, {"acting": who.text()})
+    merchant_id, who = tenant.get(), acting.get()
+    if merchant_id is not None or who is not None:
+        signature = {"merchant": merchant_id or "", "acting": who.text() if who else ""}
+        connection.execute(_SIGN, signature)
 
 
 class Database:
