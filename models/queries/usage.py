@@ -551,7 +551,8 @@ class _Read:
 
 def _branch(label: SQLColumnExpression[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
     table = UsageEvent.__table__  # type: ignore[attr-defined]
-    return select(*table.c, label.label("label")).where(*conditions)
+    # One type in all branches: else each would be a subquery with a coercion of every row.
+    return select(*table.c, cast(label, Text).label("label")).where(*conditions)
 
 
 def _read(selection: Selection) -> _Read:
