@@ -24,7 +24,7 @@ from api.schema import (
 from billing.errors import Conflict
 from models import features as tables
 from models.base import new_id
-from models.queries import features, products
+from models.queries import features, prices, products
 
 router = APIRouter(prefix="/v0/features", tags=["Features"], route_class=KeptRoute)
 
@@ -149,7 +149,8 @@ async def _refuse_taken(session: Session, merchant_id: str, product_id: str, key
 
 
 async def _refuse_used(session: Session, row: tables.Feature, message: str) -> None:
-    count = await features.price_count(session, row.merchant_id, row.id)
-    if count:
-        details = {"blockers": [{"type": "prices", "count": count}]}
+    blockers = await prices.of_feature(session, row.merchant_id, row.id)
+    if blockers.count:
+        items = [{"id": price, "invoiceDisplayName": name} for price, name, _ in blockers.shown]
+        details = {"blockers": [{"type": "prices", "count": blockers.count, "items": items}]}
         raise FeatureInUse(message, details=details)

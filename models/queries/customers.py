@@ -10,7 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.customers import Consumer, Customer
+from models.disputes import Dispute
 from models.invoices import Invoice
+from models.reservations import Reservation
 from models.subscriptions import Subscription
 
 SHOWN_MAX = 10
@@ -128,7 +130,7 @@ async def consumer_by_email(session: AsyncSession, fresh: Consumer) -> Consumer:
 
 
 async def blockers(session: AsyncSession, merchant_id: str, customer_id: str) -> list[Blocker]:
-    """What keeps the customer from being deleted: running subscriptions and unsettled invoices."""
+    """What keeps the customer from being deleted: whatever runs, is owed, disputed or held."""
     subscriptions = select(Subscription.id, Subscription.status).where(
         Subscription.merchant_id == merchant_id,
         Subscription.customer_id == customer_id,
@@ -139,8 +141,23 @@ async def blockers(session: AsyncSession, merchant_id: str, customer_id: str) ->
         Invoice.customer_id == customer_id,
         col(Invoice.status).in_(OPEN_INVOICE_STATUSES),
     )
+    disputes = select(Dispute.id, Dispute.status).where(
+        Dispute.merchant_id == merchant_id,
+        Dispute.customer_id == customer_id,
+        Dispute.status == "pending",
+    )
+    holds = select(Reservation.id, Reservation.status).where(
+        Reservation.merchant_id == merchant_id,
+        Reservation.customer_id == customer_id,
+        Reservation.status == "reserved",
+    )
     found = []
-    for kind, statement in (("subscriptions", subscriptions), ("invoices", invoices)):
+    for kind, statement in (
+        ("subscriptions", subscriptions),
+        ("invoices", invoices),
+        ("disputes", disputes),
+        ("entitlements", holds),
+    ):
         rows = (await session.exec(statement)).all()
         if rows:
             found.append(Blocker(kind, len(rows), rows[:SHOWN_MAX]))

@@ -1,12 +1,10 @@
 """Statements on features; deleted ones are out of every list and look-up."""
 
-from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.features import Feature
-from models.prices import Price
 
 
 def newest_first(
@@ -37,17 +35,3 @@ async def has_key(session: AsyncSession, merchant_id: str, product_id: str, key:
     """Whether a living feature of the product has this key."""
     found = await session.exec(newest_first(merchant_id, product_id, key).limit(1))
     return found.first() is not None
-
-
-async def price_count(session: AsyncSession, merchant_id: str, feature_id: str) -> int:
-    """How many living prices carry the feature."""
-    statement = (
-        select(func.count())
-        .select_from(Price)
-        .where(
-            Price.merchant_id == merchant_id,
-            Price.feature_id == feature_id,
-            col(Price.deleted_at).is_(None),
-        )
-    )
-    return (await session.exec(statement)).one()

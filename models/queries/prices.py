@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -90,11 +90,16 @@ async def features_of(
 
 async def of_fee(session: AsyncSession, merchant_id: str, fee_id: str) -> Blockers:
     """The living prices of a fee."""
-    owned = (
-        Price.merchant_id == merchant_id,
-        Price.fee_id == fee_id,
-        col(Price.deleted_at).is_(None),
-    )
+    return await _living(session, merchant_id, col(Price.fee_id) == fee_id)
+
+
+async def of_feature(session: AsyncSession, merchant_id: str, feature_id: str) -> Blockers:
+    """The living prices that carry a feature."""
+    return await _living(session, merchant_id, col(Price.feature_id) == feature_id)
+
+
+async def _living(session: AsyncSession, merchant_id: str, tied: ColumnElement[bool]) -> Blockers:
+    owned = (Price.merchant_id == merchant_id, tied, col(Price.deleted_at).is_(None))
     count = (await session.exec(select(func.count()).select_from(Price).where(*owned))).one()
     statement = select(Price).where(*owned).order_by(col(Price.id)).limit(SHOWN_MAX)
     rows = (await session.exec(statement)).all()

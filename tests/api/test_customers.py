@@ -7,7 +7,9 @@ import httpx2
 import pytest
 
 from activities.organizations import CreatedMerchant
+from models.base import new_id, wall_now
 from models.database import Database
+from models.reservations import Reservation
 from tests.factories import a_customer, a_plan, a_product, a_subscription, an_invoice
 
 Client = httpx2.AsyncClient
@@ -193,6 +195,31 @@ async def test_delete_waits_for_subscriptions_and_invoices(
         await session.merge(invoice)
     assert (await client.delete(path)).status_code == 204
     assert (await client.get(path)).status_code == 404
+
+
+async def test_delete_waits_for_what_is_held(
+    client: Client, merchant: CreatedMerchant, database: Database
+) -> None:
+    async with database.transaction() as session:
+        customer = await a_customer(session, merchant.merchant_id)
+        plan = await a_plan(session, await a_product(session, merchant.merchant_id))
+        subscription = await a_subscription(session, customer, plan, status="terminated")
+        hold = Reservation(
+            id=new_id("ent"),
+            merchant_id=merchant.merchant_id,
+            customer_id=customer.id,
+            subscription_id=subscription.id,
+            status="reserved",
+            items=[],
+            currency="USD",
+            expires_at=wall_now(),
+        )
+        session.add(hold)
+    refused = await client.delete(f"/v0/customers/{customer.id}")
+    assert refused.status_code == 409
+    assert refused.json()["details"]["blockers"] == [
+        {"type": "entitlements", "count": 1, "items": [{"id": hold.id, "status": "reserved"}]}
+    ]
 
 
 async def test_another_merchant_sees_nothing(

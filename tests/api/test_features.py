@@ -86,7 +86,10 @@ async def test_a_carried_feature_is_neither_deleted_nor_retyped(
         await client.patch(f"/v0/features/{feature.id}", json={"type": "boolean"}),
     ):
         assert refused.status_code == 409
-        assert refused.json()["details"]["blockers"] == [{"type": "prices", "count": 1}]
+        items = [{"id": price.id, "invoiceDisplayName": price.invoice_display_name}]
+        assert refused.json()["details"]["blockers"] == [
+            {"type": "prices", "count": 1, "items": items}
+        ]
     assert (await client.delete(f"/v0/prices/{price.id}")).status_code == 204
     assert (await client.delete(f"/v0/features/{feature.id}")).status_code == 204
 
