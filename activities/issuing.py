@@ -15,7 +15,7 @@ from billing.invoicing import check_transition, due_at, invoice_number
 from models.base import wall_now
 from models.invoices import Invoice
 from models.payments import PaymentSession
-from models.queries import invoices, ledger, payments, test_clocks
+from models.queries import invoices, ledger, manual_lines, payments, test_clocks
 from models.queries.drafts import Draft, Terms, line_rows
 
 
@@ -29,6 +29,7 @@ async def store_draft(session: AsyncSession, invoice: Invoice, draft: Draft) -> 
     await invoices.replace_lines(
         session, invoice.merchant_id, invoice.id, line_rows(invoice, draft)
     )
+    await manual_lines.take(session, invoice, draft.lines)
     await invoices.change(
         session,
         invoice.merchant_id,
@@ -79,7 +80,7 @@ async def issue(session: AsyncSession, terms: Terms, invoice: Invoice, now: date
 
 
 async def _book(session: AsyncSession, invoice: Invoice, now: datetime) -> None:
-    if invoice.grand_total == invoice.wallet_charge:
+    if invoice.subtotal == invoice.wallet_charge and not invoice.total_tax:
         # A wallet charge is booked when it is paid: nobody spends what has not arrived.
         return
     await ledger.post(

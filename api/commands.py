@@ -26,6 +26,7 @@ from activities.disputes import AnswerDispute, DisputeActivities, OpenDispute
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
 from activities.gateways.simulated import SimulatedGateway
 from activities.issuing import collection_workflow_id
+from activities.manual_lines import CreatedManualLine, CreateManualLine, ManualLineActivities
 from activities.payments import (
     CardChoice,
     CreatedPayment,
@@ -133,6 +134,7 @@ class Commands:
         self._payments = PaymentActivities(database, gateway)
         self._reservations = ReservationActivities(database)
         self._refunds = RefundActivities(database, gateway)
+        self._manual_lines = ManualLineActivities(database)
         self._resets = ResetActivities(database)
         self._usage_charges = UsageChargeActivities(database)
         self._disputes = DisputeActivities(database)
@@ -348,6 +350,12 @@ class Commands:
     async def create_link(self, command: CreateLink) -> str:
         """Opens a new hosted page for an unpaid invoice; returns its session's id."""
         return await self._payments.create_link(command)
+
+    async def create_manual_line(
+        self, command: CreateManualLine, now: datetime
+    ) -> CreatedManualLine:
+        """Writes a line for an invoice to come, or finds the one that its key made."""
+        return await self._manual_lines.create_manual_line(command, now)
 
     async def create_refund(self, command: CreateRefund) -> str:
         """Gives a paid invoice back; returns the refund's id."""

@@ -75,6 +75,7 @@ STATUSES: Mapping[str, int] = {
     "NOT_REFUNDABLE": 422,
     "INVOICE_NOT_LINKABLE_STATUS": 422,
     "INVOICE_NO_BALANCE": 422,
+    "STANDARD_BILLING_ONLY": 422,
 }
 
 CATEGORIES: Mapping[int, str] = {

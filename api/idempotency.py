@@ -32,7 +32,7 @@ KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 # A server that died at work: nobody else waits longer for its answer.
 ABANDONED_AFTER = timedelta(seconds=60)
 # A manual line has a key of its own, in the header or in the body (the contract).
-OWN_KEYS = frozenset({"createManualLineItem"})
+OWN_KEYS = frozenset({"createLineItem"})
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

@@ -25,10 +25,13 @@ CYCLES_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class PriceTerms:
-    """A price as a subscription bills it; `tax_rate` is a fraction, `source_id` a fee or metric."""
+    """A price as a subscription bills it; `tax_rate` is a fraction, `source_id` a fee or metric.
+
+    A manual line has the terms of a price that no catalogue holds.
+    """
 
     price_id: str
-    kind: Literal["fee", "metric"]
+    kind: Literal["fee", "metric", "manual"]
     source_id: str
     display_name: str
     model: str

@@ -73,7 +73,7 @@ class InvoiceLine(Table, table=True):
     invoice_id: str = Field(foreign_key="invoices.id")
     position: int
     kind: str
-    """`metric`, `fee` or `wallet`."""
+    """`metric`, `fee`, `wallet` or `manual`."""
     price_id: str | None = Field(default=None, foreign_key="prices.id")
     source_id: str
     """The metric's or the fee's id."""

@@ -2,21 +2,39 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import StringConstraints
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import Field, StringConstraints
 
-from api.deps import Caller, Session
+from activities.manual_lines import CreateManualLine
+from api.deps import Caller, Commands, Session, Transactions, anchor
 from api.idempotency import KeptRoute
 from api.line_pages import LIMIT_DEFAULT, LIMIT_MAX, read_expand
 from api.pagination import Limits, paging
-from api.schema import Absent, Instant, InvoiceId, Label, SubscriptionId, Wire, found
+from api.schema import (
+    Absent,
+    Body,
+    Currency,
+    Instant,
+    InvoiceId,
+    ItemId,
+    Label,
+    Name,
+    Rate,
+    SubscriptionId,
+    Wire,
+    found,
+)
 from billing.errors import InvalidValue
 from billing.money import amount_text, exact, text
+from billing.rating import RatedLine
+from models.base import wall_now
 from models.invoices import Invoice, InvoiceLine
-from models.queries import drafts, invoices, subscriptions
+from models.manual_lines import ManualLine
+from models.queries import drafts, invoices, manual_lines, subscriptions, test_clocks
 from models.queries.invoices import NO_LINES, OPEN_STATUSES, LineScope
 from models.subscriptions import Subscription
 
@@ -25,6 +43,7 @@ router = APIRouter(prefix="/v2/invoices/lineItems", tags=["Invoices V2"], route_
 OFFSET_MAX = 10_000
 
 Status = Literal["pending", "invoiced"]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 LinePaging = Annotated[
     Limits, Depends(paging(default=LIMIT_DEFAULT, maximum=LIMIT_MAX, offset_maximum=OFFSET_MAX))
 ]
@@ -37,7 +56,7 @@ class LineItem(Wire):
     subscription_id: str
     customer_id: str
     invoice_id: str | None
-    type: Literal["fee", "metered"]
+    type: Literal["fee", "metered", "manual"]
     status: Status
     display_name: str
     description: str | None
@@ -73,7 +92,7 @@ class LineItem(Wire):
             subscription_id=invoice.subscription_id,
             customer_id=invoice.customer_id,
             invoice_id=None if is_pending else invoice.id,
-            type="metered" if is_metered else "fee",
+            type=_type(line.kind),
             status="pending" if is_pending else "invoiced",
             description=line.source_description or None,
             currency=invoice.currency,
@@ -91,6 +110,51 @@ class LineItem(Wire):
             created_at=invoice.created_at,
             updated_at=invoice.updated_at,
         )
+
+
+def _type(kind: str) -> Literal["fee", "metered", "manual"]:
+    if kind == "metric":
+        return "metered"
+    return "manual" if kind == "manual" else "fee"
+
+
+def _written(row: ManualLine, line: RatedLine) -> LineItem:
+    """A manual line as it was written; its invoice shows what became of it."""
+    return LineItem.from_row(
+        row,
+        invoice_id=row.billed_on,
+        type="manual",
+        status="pending" if row.billed_on is None else "invoiced",
+        price_id=None,
+        payment_term="in_arrears",
+        unit_price=text(row.unit_price),
+        quantity=text(row.quantity),
+        metered_quantity=None,
+        subtotal=text(line.total_price),
+        taxes_total=text(line.total_tax),
+        total=text(line.total_amount),
+        estimated_metered_quantity=None,
+        estimated_subtotal=None,
+        calculated_at=None,
+        usage_discount_ids=[],
+    )
+
+
+class NewLineItem(Body):
+    """A charge or, with a negative price, a credit that the catalogue does not hold."""
+
+    display_name: Name
+    currency: Currency
+    quantity: Annotated[Rate, Field(gt=0)]
+    unit_price: Rate
+    subscription_id: SubscriptionId | None = None
+    invoice_id: InvoiceId | None = None
+    description: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    invoice_at: Instant | None = None
+    period_start: Instant | None = None
+    period_end: Instant | None = None
+    idempotency_key: Key | None = None
+    item_id: ItemId | None = None
 
 
 class LineItemsSummary(Wire):
@@ -161,6 +225,56 @@ async def list_line_items(
         summary=_summary(subscription.currency, pending, stored.fee_subtotal),
         items=[] if "items" in wanted.expand else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Writes lines, and reads in transactions of its own."""
+
+    transactions: Transactions
+    commands: Commands
+    header: Annotated[Key | None, Header(alias="Idempotency-Key")] = None
+
+    async def write(self, merchant_id: str, body: NewLineItem) -> tuple[LineItem, bool]:
+        """The line, and whether this call made it."""
+        now = await self._checked(merchant_id, body)
+        members = body.model_dump() | {"idempotency_key": self.header or body.idempotency_key}
+        command = CreateManualLine(merchant_id=merchant_id, **members)
+        created = await self.commands.create_manual_line(command, now)
+        async with self.transactions.transaction() as session:
+            row = found(await manual_lines.get(session, merchant_id, created.line_id), "line")
+            owner = found(
+                await subscriptions.get(session, merchant_id, row.subscription_id), "subscription"
+            )
+            terms = await drafts.terms_of(session, owner)
+            return _written(row, manual_lines.rated(terms, row)), created.created
+
+    async def _checked(self, merchant_id: str, body: NewLineItem) -> datetime:
+        """Refuses an item of another product; returns the subscription's time."""
+        wanted = Wanted(body.subscription_id, body.invoice_id, None, frozenset())
+        async with self.transactions.transaction() as session:
+            owner = await _subscription(session, merchant_id, wanted)
+            terms = await drafts.terms_of(session, owner)
+            await anchor(session, merchant_id, body.item_id, terms.plan.product_id)
+            return await test_clocks.now_of(session, merchant_id, owner.test_clock_id, wall_now())
+
+
+@router.post(
+    "",
+    operation_id="createLineItem",
+    status_code=201,
+    responses={200: {"model": LineItem, "description": "The key's first line"}},
+)
+async def create_line_item(
+    body: NewLineItem, caller: Caller, door: Annotated[_Door, Depends(_Door)], response: Response
+) -> LineItem:
+    """Write a charge or credit for the next invoice, or for one that is still open."""
+    if (body.subscription_id is None) == (body.invoice_id is None):
+        raise InvalidValue("Name a subscription or an invoice, not both", field="subscriptionId")
+    line, created = await door.write(caller.merchant_id, body)
+    if not created:
+        response.status_code = 200
+    return line
 
 
 async def _subscription(session: Session, merchant_id: str, wanted: Wanted) -> Subscription:

@@ -1150,6 +1150,60 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "manual_lines",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("merchant_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("customer_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("subscription_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("invoice_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("billed_on", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("carried_from", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("display_name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("description", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("quantity", sa.Numeric(), nullable=False),
+        sa.Column("unit_price", sa.Numeric(), nullable=False),
+        sa.Column("item_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("invoice_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("period_start", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("period_end", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("idempotency_key", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("request_digest", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["billed_on"], ["invoices.id"], name=op.f("fk_manual_lines_billed_on")
+        ),
+        sa.ForeignKeyConstraint(
+            ["carried_from"], ["manual_lines.id"], name=op.f("fk_manual_lines_carried_from")
+        ),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_manual_lines_customer_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["invoice_id"], ["invoices.id"], name=op.f("fk_manual_lines_invoice_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["merchant_id"], ["merchants.id"], name=op.f("fk_manual_lines_merchant_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscriptions.id"], name=op.f("fk_manual_lines_subscription_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_manual_lines")),
+        sa.UniqueConstraint(
+            "merchant_id",
+            "idempotency_key",
+            name=op.f("uq_manual_lines_merchant_id_idempotency_key"),
+        ),
+    )
+    op.create_index(
+        "ix_manual_lines_waiting",
+        "manual_lines",
+        ["subscription_id", "invoice_at"],
+        unique=False,
+        postgresql_where=sa.text("billed_on IS NULL"),
+    )
+    op.create_table(
         "refunds",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("merchant_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1340,6 +1394,12 @@ def downgrade() -> None:
     op.drop_index("ix_refunds_issued", table_name="refunds")
     op.drop_index("ix_refunds_invoice", table_name="refunds")
     op.drop_table("refunds")
+    op.drop_index(
+        "ix_manual_lines_waiting",
+        table_name="manual_lines",
+        postgresql_where=sa.text("billed_on IS NULL"),
+    )
+    op.drop_table("manual_lines")
     op.drop_table("invoice_lines")
     op.drop_index("ix_reservations_customer", table_name="reservations")
     op.drop_table("reservations")

@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.ids import derived_id
 from billing.invoicing import Totals, floor_rebates, period_of, totals
 from billing.late_usage import with_carried
+from billing.manual_lines import fit_credits
 from billing.money import to_minor_unit
 from billing.periods import Period, boundary, index_at
 from billing.rating import (
@@ -25,9 +26,10 @@ from billing.rating import (
     charges_at,
     rate_charge,
 )
+from billing.taxes import TaxBehavior
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
-from models.queries import invoices, ledger, usage, usage_charges
+from models.queries import invoices, ledger, manual_lines, usage, usage_charges
 from models.queries.late_usage import LateUsage, late_usage
 from models.queries.terms import (
     PriceSet,
@@ -121,19 +123,31 @@ async def rate(
     ]
     late = NOTHING_LATE if invoice is None else await late_usage(session, terms, invoice)
     full += late.lines
-    lines = with_carried(full, floor_rebates(full), behavior)
+    manual = [] if invoice is None else await manual_lines.waiting_for(session, invoice)
+    written = [manual_lines.rated(terms, row) for row in manual]
+    lines = _bounded(full, written, behavior)
     windows = [w for step in steps for w in (step.ended, step.coming) if w is not None]
     fallback = Period(min(w.start for w in windows), max(w.end for w in windows))
     names = {key: value for each in sets.values() for key, value in each.names.items()}
     return Draft(
         lines=lines,
-        names={**late.names, **names},
+        names={**late.names, **names, **{row.id: manual_lines.names(row) for row in manual}},
         totals=totals(lines, terms.plan.currency, behavior),
-        period=period_of(lines, fallback),
+        period=period_of((line for line in lines if line.price.kind != "manual"), fallback),
         wallet_charge=await _wallet_charge(session, terms, steps),
         watermark=watermark,
         late_watermark=watermark if late.is_complete else None,
     )
+
+
+def _bounded(
+    full: Sequence[RatedLine], written: Sequence[RatedLine], behavior: TaxBehavior
+) -> list[RatedLine]:
+    """The lines, never below zero: rebates are cut first, and credits take what is left."""
+    charges = [*full, *(line for line in written if line.total_amount >= 0)]
+    charged = with_carried(charges, floor_rebates(charges), behavior)
+    given = [line for line in written if line.total_amount < 0]
+    return charged + fit_credits(charged, given, behavior)
 
 
 def _price_ids(charges: Sequence[Charge]) -> set[str]:
@@ -244,12 +258,12 @@ def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
     """The draft's lines as rows; their ids are derived from the invoice, price and window."""
     rows = [
         InvoiceLine(
-            id=derived_id("li", invoice.id, line.price.price_id, line.window.start.isoformat()),
+            id=_line_id(invoice, line),
             merchant_id=invoice.merchant_id,
             invoice_id=invoice.id,
             position=position,
             kind=line.price.kind,
-            price_id=line.price.price_id,
+            price_id=None if line.price.kind == "manual" else line.price.price_id,
             source_id=line.price.source_id,
             display_name=line.price.display_name,
             source_name=draft.names[line.price.price_id].name,
@@ -273,6 +287,13 @@ def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
     if draft.wallet_charge:
         rows.append(_wallet_row(invoice, draft, len(rows)))
     return rows
+
+
+def _line_id(invoice: Invoice, line: RatedLine) -> str:
+    """A manual line keeps the id that its merchant knows it by."""
+    if line.price.kind == "manual":
+        return line.price.price_id
+    return derived_id("li", invoice.id, line.price.price_id, line.window.start.isoformat())
 
 
 def _wallet_row(invoice: Invoice, draft: Draft, position: int) -> InvoiceLine:

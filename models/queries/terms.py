@@ -132,6 +132,17 @@ async def metered_prices(
     )
 
 
+def plan_rate(terms: Terms) -> Decimal:
+    """The tax rate, a fraction, of what the catalogue does not name."""
+    return tax_rate(
+        tax_exempt=terms.subscription.tax_exempt,
+        metric_id=None,
+        plan_id=terms.plan.id,
+        customer_rates={key: Decimal(str(v)) for key, v in terms.customer.tax_rates.items()},
+        plan_default=terms.plan.default_tax_rate,
+    )
+
+
 def price_terms(terms: Terms, price: Price) -> PriceTerms:
     """A price as billing sees it for this subscription."""
     rate = tax_rate(

@@ -92,6 +92,24 @@ def void_invoice_refund(world: World) -> None:
     assert voided.status == "VOIDED"
 
 
+def create_line_item(world: World) -> None:
+    """A charge for the next invoice, and the same by its key, in the header."""
+    owner, key = world.a_subscription(), fresh("line-")
+    made = [
+        world.client.invoices_v2.create_line_item(
+            display_name="Set-up",
+            currency="USD",
+            quantity=2,
+            unit_price=15.25,
+            subscription_id=owner.id,
+            idempotency_key_param=key,
+        )
+        for _time in range(2)
+    ]
+    assert made[0].id == made[1].id
+    assert [each.status for each in world.exchanges[-2:]] == [201, 200]
+
+
 def list_invoices(world: World) -> None:
     """Finds the subscription's."""
     assert world.invoice_id in {each.id for each in world.invoices(world.subscription.id)}
@@ -202,6 +220,7 @@ CASES: dict[str, Callable[[World], object]] = {
     "createInvoiceRefund": create_invoice_refund,
     "listInvoiceRefunds": list_invoice_refunds,
     "voidInvoiceRefund": void_invoice_refund,
+    "createLineItem": create_line_item,
     "listInvoices": list_invoices,
     "getInvoice": get_invoice,
     "getInvoiceLineItems": get_invoice_line_items,

@@ -1,0 +1,84 @@
+"""Lines that a merchant writes himself: charges, and credits that never take an invoice below zero.
+
+What an invoice cannot bear of a credit is carried to the next one, never lost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from billing.late_usage import basis
+from billing.money import exact
+from billing.periods import Period
+from billing.proration import share
+from billing.rating import PriceTerms, RatedLine
+from billing.taxes import TaxBehavior, apply_tax
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualLine:
+    """What the merchant wrote; a negative unit price is a credit."""
+
+    line_id: str
+    display_name: str
+    quantity: Decimal
+    unit_price: Decimal
+    window: Period
+    tax_rate: Decimal
+    """A fraction."""
+
+
+def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
+    """Its amounts, unrounded; it is taxed as its subscription's plan is."""
+    with exact():
+        amount = line.quantity * line.unit_price
+    taxed = apply_tax(amount, line.tax_rate, behavior)
+    return RatedLine(
+        price=PriceTerms(
+            price_id=line.line_id,
+            kind="manual",
+            source_id=line.line_id,
+            display_name=line.display_name,
+            model="standard",
+            properties={},
+            payment_term="in_arrears",
+            cadence=None,
+            quantity=line.quantity,
+            is_obligation=False,
+            in_scope=True,
+            tax_rate=line.tax_rate,
+        ),
+        window=line.window,
+        quantity=line.quantity,
+        unit_price=line.unit_price,
+        total_price=taxed.price,
+        total_tax=taxed.tax,
+        total_amount=taxed.total,
+        fraction=Fraction(1),
+    )
+
+
+def fit_credits(
+    charged: Sequence[RatedLine], given: Sequence[RatedLine], behavior: TaxBehavior
+) -> list[RatedLine]:
+    """The credits, each cut to what the invoice still bears, with the rest as `carried`."""
+    fitted: list[RatedLine] = []
+    with exact():
+        left = max(sum((line.total_amount for line in charged), Decimal(0)), Decimal(0))
+        for line in given:
+            used = min(-line.total_amount, left)
+            left -= used
+            fitted.append(_cut(line, used, behavior))
+    return fitted
+
+
+def _cut(line: RatedLine, used: Decimal, behavior: TaxBehavior) -> RatedLine:
+    with exact():
+        if used == -line.total_amount:
+            return line
+        tax = share(line.total_tax, Fraction(used) / Fraction(-line.total_amount))
+        kept = replace(
+            line, total_price=-used - tax, total_tax=tax, total_amount=used.copy_negate()
+        )
+        return replace(kept, carried=basis(line, behavior) - basis(kept, behavior))
