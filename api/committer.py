@@ -91,11 +91,12 @@ class Committer:
             lots = self._take()
             try:
                 outcomes = await self._stored(lots)
+            except (psycopg.OperationalError, OSError) as error:
+                _fail(lots, error)
+                continue
             except BaseException as error:
                 _fail(lots, error)
-                if not isinstance(error, psycopg.OperationalError | OSError):
-                    raise
-                continue
+                raise
             start = 0
             for lot in lots:
                 answer = outcomes[start : start + len(lot.events)]

@@ -493,7 +493,6 @@ class _Read:
     def events(self, *, typed: bool) -> _Events:
         """The events; typed ones are none at all where a number may stand elsewhere."""
         every = [
-            col(UsageEvent.merchant_id) == self.merchant_id,
             col(UsageEvent.type).in_({metric.event_type for metric in self.metrics}),
             col(UsageEvent.timestamp) >= self.start,
             col(UsageEvent.timestamp) < self.end,
@@ -504,15 +503,15 @@ class _Read:
             every.append(not_(exists().where(col(UsageVoid.event_id) == col(UsageEvent.id))))
         # One branch for each index: joined by OR, neither could be read without the table.
         branches = [
-            _branch(col(UsageEvent.subject), col(UsageEvent.subject).is_not(None)).where(
-                self.owners.by_subject, *every
-            )
+            _branch(
+                self.merchant_id, col(UsageEvent.subject), col(UsageEvent.subject).is_not(None)
+            ).where(self.owners.by_subject, *every)
         ]
         if self.owners.by_external_subject is not None:
             external = col(UsageEvent.external_subject)
             label = func.coalesce(_linked_customer(self.merchant_id), external, "")
             branches.append(
-                _branch(label, col(UsageEvent.subject).is_(None)).where(
+                _branch(self.merchant_id, label, col(UsageEvent.subject).is_(None)).where(
                     self.owners.by_external_subject, *every
                 )
             )
@@ -549,10 +548,14 @@ class _Read:
         )
 
 
-def _branch(label: SQLColumnExpression[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+def _branch(
+    merchant_id: str, label: SQLColumnExpression[Any], *conditions: ColumnElement[bool]
+) -> Select[Any]:
     table = UsageEvent.__table__  # type: ignore[attr-defined]
     # One type in all branches: else each would be a subquery with a coercion of every row.
-    return select(*table.c, cast(label, Text).label("label")).where(*conditions)
+    return select(*table.c, cast(label, Text).label("label")).where(
+        col(UsageEvent.merchant_id) == merchant_id, *conditions
+    )
 
 
 def _read(selection: Selection) -> _Read:
