@@ -40,7 +40,17 @@ from models.queries.terms import (
     terms_of,
 )
 
-__all__ = ["Draft", "Step", "Terms", "line_rows", "of_invoice", "rate", "terms_of", "window_at"]
+__all__ = [
+    "Draft",
+    "Step",
+    "Terms",
+    "charges_of",
+    "line_rows",
+    "of_invoice",
+    "rate",
+    "terms_of",
+    "window_at",
+]
 
 NOTHING_LATE = LateUsage([], {}, is_complete=True)
 WALLET_CHARGE_MIN = Decimal(1)
@@ -105,7 +115,7 @@ async def rate(
             version for step in steps for version in (step.ended_version_id, step.coming_version_id)
         }
     }
-    charges = [charge for step in steps for charge in _charges(terms, step, sets)]
+    charges = [charge for step in steps for charge in charges_of(terms, step, sets)]
     uses = {} if invoice is None else await _uses(session, invoice)
     others = await metered_prices(session, terms, set(uses) - _price_ids(charges))
     charges += [_accrued_charge(price, steps) for price in others.prices]
@@ -166,7 +176,7 @@ def _accrued_charge(price: PriceTerms, steps: Sequence[Step]) -> Charge:
     return Charge(price, window, window)
 
 
-def _charges(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list[Charge]:
+def charges_of(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list[Charge]:
     """Arrears at the ended window's version, advances at the coming one's."""
 
     def due(version_id: str) -> list[Charge]:

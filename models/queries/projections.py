@@ -1,0 +1,119 @@
+"""The invoices to come, as far as the catalogue knows them: fees only, derived at each read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing.invoicing import Totals, period_of, totals
+from billing.periods import Period
+from billing.rating import Charge, RatedLine, rate_charge
+from models.invoices import Invoice
+from models.queries import invoices
+from models.queries.drafts import Step, charges_of, step_of, window_at
+from models.queries.terms import PriceSet, Terms, price_set
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """An invoice that will come, if nothing changes."""
+
+    sequence_number: int
+    version_id: str
+    moment: datetime
+    """The boundary that it bills."""
+    ended: Period | None
+    lines: Sequence[RatedLine]
+    totals: Totals
+    period: Period
+
+
+async def project(
+    session: AsyncSession, terms: Terms, span: Period, now: datetime
+) -> list[Projection]:
+    """The subscription's invoices whose boundary lies in the span, in their order."""
+    subscription = terms.subscription
+    if subscription.status == "terminated":
+        return []
+    running = await invoices.of_subscription(
+        session, subscription.merchant_id, subscription.id, "ACTIVE"
+    )
+    number = running[0].sequence_number if running else 1
+    sets: dict[str, PriceSet] = {}
+    found: list[Projection] = []
+    for step in _steps(terms, _first(terms, running, now), span.end):
+        for version_id in {step.ended_version_id, step.coming_version_id} - sets.keys():
+            sets[version_id] = await price_set(session, terms, version_id)
+        if span.start <= _moment(step):
+            found.append(_projected(terms, number, step, charges_of(terms, step, sets)))
+        number += 1
+    return found
+
+
+def _first(terms: Terms, running: Sequence[Invoice], now: datetime) -> Step:
+    if running:
+        return step_of(terms, running[0])
+    window = window_at(terms, now)
+    version_id = terms.subscription.plan_version_id
+    return Step(
+        ended=window,
+        ended_version_id=version_id,
+        coming=window_at(terms, window.end),
+        coming_version_id=_upcoming(terms, version_id),
+    )
+
+
+def _steps(terms: Terms, first: Step, until: datetime) -> Iterator[Step]:
+    """Boundary after boundary; a known end is the last one."""
+    step, end = first, terms.subscription.ending_at
+    while True:
+        moment = _moment(step)
+        if end is not None and step.ended is not None and end <= moment:
+            if end < until:
+                ended = Period(step.ended.start, end)
+                yield replace(step, ended=ended, coming=None, terminating=True)
+            return
+        if moment >= until:
+            return
+        yield step
+        if step.coming is None:
+            return
+        step = Step(
+            ended=step.coming,
+            ended_version_id=step.coming_version_id,
+            coming=window_at(terms, step.coming.end),
+            coming_version_id=_upcoming(terms, step.coming_version_id),
+        )
+
+
+def _moment(step: Step) -> datetime:
+    if step.ended is not None:
+        return step.ended.end
+    assert step.coming is not None
+    return step.coming.start
+
+
+def _upcoming(terms: Terms, version_id: str) -> str:
+    is_pinned = terms.subscription.version_policy == "pinned"
+    return version_id if is_pinned else terms.plan.default_version_id
+
+
+def _projected(terms: Terms, number: int, step: Step, charges: Sequence[Charge]) -> Projection:
+    lines = [
+        rate_charge(charge, Decimal(0), terms.behavior)
+        for charge in charges
+        if charge.price.kind == "fee"
+    ]
+    windows = [window for window in (step.ended, step.coming) if window is not None]
+    fallback = Period(min(each.start for each in windows), max(each.end for each in windows))
+    return Projection(
+        sequence_number=number,
+        version_id=step.ended_version_id,
+        moment=_moment(step),
+        ended=step.ended,
+        lines=lines,
+        totals=totals(lines, terms.plan.currency, terms.behavior),
+        period=period_of(lines, fallback),
+    )
