@@ -19,7 +19,7 @@ from models.database import Database
 from models.queries import usage
 
 ROUNDS = 3
-SECONDS = 2.5
+SECONDS = 2.0
 BATCH = 1_000
 RAW_BATCHES = 40
 _numbers = itertools.count()
