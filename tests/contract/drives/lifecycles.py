@@ -110,6 +110,16 @@ def create_line_item(world: World) -> None:
     assert [each.status for each in world.exchanges[-2:]] == [201, 200]
 
 
+def list_projected_invoices(world: World) -> None:
+    """The fee of each of the coming months, with its tax."""
+    listed = world.client.invoices_v2.list_projected_invoices(
+        subscription_id=world.subscription.id,
+        from_=START + timedelta(days=100),
+        to=START + timedelta(days=200),
+    )
+    assert [each.grand_total for each in listed.data] == ["53.90"] * 3
+
+
 def list_invoices(world: World) -> None:
     """Finds the subscription's."""
     assert world.invoice_id in {each.id for each in world.invoices(world.subscription.id)}
@@ -221,6 +231,7 @@ CASES: dict[str, Callable[[World], object]] = {
     "listInvoiceRefunds": list_invoice_refunds,
     "voidInvoiceRefund": void_invoice_refund,
     "createLineItem": create_line_item,
+    "listProjectedInvoices": list_projected_invoices,
     "listInvoices": list_invoices,
     "getInvoice": get_invoice,
     "getInvoiceLineItems": get_invoice_line_items,
