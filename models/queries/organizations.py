@@ -14,9 +14,7 @@ async def get(session: AsyncSession, merchant_id: str) -> Merchant | None:
     return await session.get(Merchant, merchant_id)
 
 
-async def key_by_digest(
-    session: AsyncSession, digest: str
-) -> tuple[ApiKey, Merchant, User] | None:
+async def key_by_digest(session: AsyncSession, digest: str) -> tuple[ApiKey, Merchant, User] | None:
     """The key with this digest, its merchant and user: the one look-up before either is known."""
     statement = (
         select(ApiKey, Merchant, User)
