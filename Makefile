@@ -5,6 +5,7 @@ INSTALLED := .venv/.installed
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test check bench docs fmt clean
@@ -23,7 +24,7 @@ dev: $(INSTALLED) ## Run the stack in the foreground, data in .durabill
 
 ##@ Prove
 test: $(INSTALLED) ## Run all tests
-	$(BIN)pytest
+	$(BIN)pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## Lint, types, import contracts, migrations, docs
 	$(BIN)ruff check . && $(BIN)ruff format --check . && $(BIN)mypy . && $(BIN)lint-imports && $(BIN)python -m local.drift && $(BIN)mkdocs build --strict --quiet
