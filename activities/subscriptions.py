@@ -461,6 +461,7 @@ async def _roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
         invoice.merchant_id,
         invoice.id,
         status="CLOSING",
+        arrears_version_id=drafts.arrears_version(terms, invoice),
         coming_version_id=subscription.plan_version_id,
         next_action_at=invoice.grace_period_end,
     )
@@ -550,11 +551,13 @@ async def _end_active(
         return
     end = max(invoice.ended_from, command.now)
     grace_end = parse_duration(merchant.grace_period).after(end)
+    terms = await drafts.terms_of(session, subscription)
     await invoices.change(
         session,
         invoice.merchant_id,
         invoice.id,
         status="CLOSING",
+        arrears_version_id=drafts.arrears_version(terms, invoice),
         ended_to=end,
         coming_to=None,
         period_end=end,

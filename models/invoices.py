@@ -33,6 +33,9 @@ class Invoice(Table, table=True):
     ended_from: datetime | None = instant(nullable=True)
     """Start of the window whose arrears it bills; null on a first invoice of advance charges."""
     ended_to: datetime | None = instant(nullable=True)
+    arrears_version_id: str | None = Field(default=None, foreign_key="plan_versions.id")
+    """The plan version of its arrears, known once its period has ended; `plan_version_id` is the
+    one that it was opened under."""
     coming_version_id: str | None = Field(default=None, foreign_key="plan_versions.id")
     """The plan version of its advance charges, known once its period has ended."""
     coming_to: datetime | None = instant(nullable=True)

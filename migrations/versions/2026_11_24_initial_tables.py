@@ -949,6 +949,7 @@ def upgrade() -> None:
         sa.Column("tax_behavior", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("ended_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("arrears_version_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("coming_version_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("coming_to", sa.DateTime(timezone=True), nullable=True),
         sa.Column("period_start", sa.DateTime(timezone=True), nullable=False),
@@ -970,6 +971,11 @@ def upgrade() -> None:
         sa.Column("failure_reason", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["arrears_version_id"],
+            ["plan_versions.id"],
+            name=op.f("fk_invoices_arrears_version_id"),
+        ),
         sa.ForeignKeyConstraint(
             ["coming_version_id"], ["plan_versions.id"], name=op.f("fk_invoices_coming_version_id")
         ),

@@ -239,6 +239,22 @@ async def _wallet_charge(session: AsyncSession, terms: Terms, steps: Sequence[St
     return min(max(shortfall, WALLET_CHARGE_MIN), WALLET_CHARGE_MAX)
 
 
+def arrears_version(terms: Terms, invoice: Invoice) -> str:
+    """The plan version whose prices an invoice's ended window is billed at.
+
+    That of the window's start; with an `immediate` transition the plan's default, for the whole
+    window, as long as the window runs (SEMANTICS §7). Advances follow at the next boundary anyway.
+    """
+    if invoice.arrears_version_id is not None:
+        return invoice.arrears_version_id
+    follows = (
+        invoice.status == "ACTIVE"
+        and terms.subscription.version_policy != "pinned"
+        and terms.plan.version_transition.get("effectiveDate") == "immediate"
+    )
+    return terms.plan.default_version_id if follows else invoice.plan_version_id
+
+
 def step_of(terms: Terms, invoice: Invoice) -> Step:
     """The boundary that an invoice of a running subscription bills."""
     ended = (
@@ -252,7 +268,7 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
     upcoming = invoice.plan_version_id if pinned else terms.plan.default_version_id
     return Step(
         ended=ended,
-        ended_version_id=invoice.plan_version_id,
+        ended_version_id=arrears_version(terms, invoice),
         coming=coming,
         coming_version_id=invoice.coming_version_id or upcoming,
         terminating=coming is None,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from models.base import wall_now
 from tests.api.in_process import Client, InProcess, Shop, accepted
 
@@ -178,14 +180,24 @@ async def test_refusals(shop: Shop, living: Client, stranger_client: Client) -> 
         assert refused.status_code == 404
 
 
-async def test_subscriptions_bill_the_new_version_from_the_next_period(
-    shop: Shop, living: Client, commands: InProcess
+@pytest.mark.parametrize(
+    ("effective", "billed"),
+    [("end_of_current_period", ["10.00", "12.00"]), ("immediate", ["12.00", "12.00"])],
+)
+async def test_subscriptions_bill_a_new_version_when_its_transition_says(
+    shop: Shop, living: Client, commands: InProcess, effective: str, billed: list[str]
 ) -> None:
+    """A fee in arrears goes from 10 to 12 within the first month; pinned it stays at 10."""
     plan = PlanFor(shop, living)
     plan.product = await shop.product()
     plan.first = await shop.fee_price(plan.product, "10", paymentTerm="in_arrears")
     plan.id = await shop.plan(
-        plan.product, plan.first, defaultTaxRate=0, billingAnchor=None, name="Arrears"
+        plan.product,
+        plan.first,
+        defaultTaxRate=0,
+        billingAnchor=None,
+        name="Arrears",
+        versionTransition={"effectiveDate": effective, "proration": "none"},
     )
     clock = await shop.clock("2026-01-01T00:00:00Z")
     members = {"testClockId": clock, "startedAt": "2026-01-01T00:00:00Z"}
@@ -203,7 +215,7 @@ async def test_subscriptions_bill_the_new_version_from_the_next_period(
             invoice = await commands.close_period(shop.merchant_id, subscription, number)
             shown = accepted(await living.get(f"/v2/invoices/{invoice}"))
             amounts.append(shown["grandTotal"])
-    assert totals == {floating["id"]: ["10.00", "12.00"], pinned["id"]: ["10.00", "10.00"]}
+    assert totals == {floating["id"]: billed, pinned["id"]: ["10.00", "10.00"]}
     counted = accepted(await living.get(f"/v0/plans/{plan.id}/versions"))["data"]
     assert [each["subscriptionCount"] for each in counted] == [0, 2]
 
