@@ -38,8 +38,9 @@ schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 
 
 @pytest.fixture(scope="session")
-def known(world: World) -> dict[str, str]:
+def known(fuzzed_world: World) -> dict[str, str]:
     """Objects that exist, by the first part of the path under which they are found."""
+    world = fuzzed_world
     catalogue = world.catalogue
     return {
         "products": catalogue.product_id,
@@ -74,8 +75,11 @@ def _aimed(case: Case, known: dict[str, str]) -> Case:
     suppress_health_check=list(HealthCheck),
 )
 @pytest.mark.timeout(1800 if ASKED else 300)
-def test_no_answer_is_outside_the_document(case: Case, world: World, known: dict[str, str]) -> None:
-    headers = {"Authorization": f"Bearer {world.addresses['apiKey']}"}
+def test_no_answer_is_outside_the_document(
+    case: Case, fuzzed_world: World, known: dict[str, str]
+) -> None:
+    addresses = fuzzed_world.addresses
+    headers = {"Authorization": f"Bearer {addresses['apiKey']}"}
     aimed = _aimed(case, known)
-    response = aimed.call(base_url=world.addresses["apiUrl"], headers=headers)
+    response = aimed.call(base_url=addresses["apiUrl"], headers=headers)
     aimed.validate_response(response, checks=CHECKS)
