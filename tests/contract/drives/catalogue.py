@@ -21,8 +21,9 @@ def create_product(world: World) -> str:
 
 def list_products(world: World) -> None:
     """Sees the catalogue's product."""
+    product_id = world.catalogue.product_id
     listed = world.client.products.list(request={"merchant_id": world.merchant_id, "limit": 100})
-    assert world.catalogue.product_id in ids(listed.data)
+    assert product_id in ids(listed.data)
 
 
 def get_product(world: World) -> None:
