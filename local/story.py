@@ -166,8 +166,8 @@ class Story:
         return answer.text
 
     def await_status(self, subscription_id: str, status: str) -> Subscription:
-        """Asks until the subscription has this status (seconds at most)."""
-        for _attempt in range(200):
+        """Asks until the subscription has this status (a minute at most)."""
+        for _attempt in range(1200):
             subscription = self.client.subscriptions.get(id=subscription_id)
             if subscription.status == status:
                 self._tell(f"The subscription is {status}")

@@ -76,7 +76,7 @@ class World(Story):
     @cached_property
     def fee_id(self) -> str:
         """The catalogue's fee."""
-        return self.client.fees.list(merchant_id=self.merchant_id).data[0].id
+        return str(self.client.prices.get(id=self.catalogue.fee_price_id).fee_id)
 
     @cached_property
     def clock_id(self) -> str:
