@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
 
 from billing import ledger as bookkeeping
 from billing.ids import derived_id
@@ -43,7 +44,18 @@ async def store_draft(session: AsyncSession, invoice: Invoice, draft: Draft) -> 
         wallet_charge=draft.wallet_charge,
         usage_watermark=draft.watermark,
         late_watermark=draft.late_watermark,
+        **_drafted_by(),
     )
+
+
+def _drafted_by() -> dict[str, str]:
+    """The run whose history tells of the draft; none where a creation makes it at once."""
+    if not activity.in_activity():
+        return {}
+    run = activity.info()
+    if run.workflow_id is None or run.workflow_run_id is None:
+        return {}
+    return {"drafted_workflow_id": run.workflow_id, "drafted_run_id": run.workflow_run_id}
 
 
 async def issue(session: AsyncSession, terms: Terms, invoice: Invoice, now: datetime) -> str:

@@ -79,6 +79,18 @@ class Totals:
     grand_total: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """How lines came to what is due: their sums unrounded, and how these were rounded."""
+
+    price: Decimal
+    tax: Decimal
+    digits: int
+    is_double_tie: bool
+    """Both sums lie exactly between two units, and the tax lies inside the price."""
+    totals: Totals
+
+
 def check_transition(old: Status, new: Status) -> None:
     """Refuses a step that the life of an invoice does not have."""
     if new not in TRANSITIONS[old]:
@@ -93,17 +105,24 @@ def totals(lines: Iterable[Amounts], currency: str, behavior: TaxBehavior) -> To
     (9.99 as 9.085 and 0.905), rounding both away from zero would charge a unit more than the
     catalogue says. The tax is rounded up and the subtotal down: who was promised 9.99 pays 9.99.
     """
+    return summed(lines, currency, behavior).totals
+
+
+def summed(lines: Iterable[Amounts], currency: str, behavior: TaxBehavior) -> Summed:
+    """The totals, with the steps to them."""
     digits = minor_unit(currency)
     price, tax = _sums(lines)
     rounded_tax = round_half_up(tax, digits)
     subtotal = round_half_up(price, digits)
     is_same_sign = (price < 0) == (tax < 0)
     are_ties = _is_tie(price, digits) and _is_tie(tax, digits)
+    is_double_tie = behavior == "inclusive" and are_ties and is_same_sign
     with exact():
-        if behavior == "inclusive" and are_ties and is_same_sign:
+        if is_double_tie:
             # Plus zero: a negative zero loses its sign.
             subtotal = price.quantize(subtotal, rounding=ROUND_HALF_DOWN) + 0
-        return Totals(subtotal, rounded_tax, subtotal + rounded_tax)
+        due = Totals(subtotal, rounded_tax, subtotal + rounded_tax)
+    return Summed(price, tax, digits, is_double_tie, due)
 
 
 def floor_rebates(lines: Sequence[RatedLine]) -> list[RatedLine]:
@@ -162,4 +181,5 @@ def _is_tie(amount: Decimal, digits: int) -> bool:
 def _with_total(line: RatedLine, total: Decimal) -> RatedLine:
     with exact():
         tax = share(line.total_tax, Fraction(total) / Fraction(line.total_amount))
-        return replace(line, total_price=total - tax, total_tax=tax, total_amount=total)
+        kept = replace(line, total_price=total - tax, total_tax=tax, total_amount=total)
+        return replace(kept, origin=line.origin_of_cut)

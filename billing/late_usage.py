@@ -15,7 +15,7 @@ from billing import pricing
 from billing.money import exact
 from billing.periods import Period
 from billing.pricing.rated import averaged
-from billing.rating import NO_USES, PriceTerms, RatedLine, Uses, rate_usage
+from billing.rating import NO_USES, Billed, Origin, PriceTerms, RatedLine, Uses, rate_usage
 from billing.taxes import TaxBehavior, apply_tax
 
 DISPLAY_SUFFIX: Final = " (late usage)"
@@ -24,24 +24,12 @@ LOOKED_BACK_PERIODS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Billed:
-    """What invoices have billed for a price and a window so far.
-
-    `amount` is what the price came to: without tax, or with the tax that lies inside it. `carried`
-    is what the last correction should have given back and could not.
-    """
-
-    quantity: Decimal
-    amount: Decimal
-    carried: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """What a window's usage comes to now."""
 
     usage: Decimal
     uses: Uses = NO_USES
+    event_count: int | None = None
 
 
 def late_line(
@@ -53,7 +41,7 @@ def late_line(
     """
     quantity, rated = rate_usage(price, now.usage, now.uses)
     with exact():
-        amount = rated.amount - _amount_before(price, billed) + billed.carried
+        amount = rated.amount - amount_before(price, billed) + billed.carried
         more = quantity - billed.quantity
     if not amount and not more:
         return None
@@ -68,6 +56,7 @@ def late_line(
         total_amount=taxed.total,
         fraction=Fraction(1),
         is_late=True,
+        origin=Origin(window, now.usage, now.event_count, now.uses, billed=billed),
     )
 
 
@@ -92,7 +81,7 @@ def basis(line: RatedLine, behavior: TaxBehavior) -> Decimal:
     return line.total_amount if behavior == "inclusive" else line.total_price
 
 
-def _amount_before(price: PriceTerms, billed: Billed) -> Decimal:
+def amount_before(price: PriceTerms, billed: Billed) -> Decimal:
     """What the billed quantity costs; uses of a dynamic price cost what they were billed for."""
     if price.model == "dynamic":
         return billed.amount + billed.carried

@@ -12,8 +12,8 @@ from billing.late_usage import basis
 from billing.money import exact
 from billing.periods import Period
 from billing.proration import share
-from billing.rating import PriceTerms, RatedLine
-from billing.taxes import TaxBehavior, apply_tax
+from billing.rating import Origin, PriceTerms, RatedLine
+from billing.taxes import TaxBehavior, TaxSource, apply_tax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class ManualLine:
     window: Period
     tax_rate: Decimal
     """A fraction."""
+    tax_source: TaxSource | None = None
 
 
 def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
@@ -48,6 +49,7 @@ def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
             is_obligation=False,
             in_scope=True,
             tax_rate=line.tax_rate,
+            tax_source=line.tax_source,
         ),
         window=line.window,
         quantity=line.quantity,
@@ -56,6 +58,7 @@ def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
         total_tax=taxed.tax,
         total_amount=taxed.total,
         fraction=Fraction(1),
+        origin=Origin(line.window),
     )
 
 
@@ -79,6 +82,10 @@ def _cut(line: RatedLine, used: Decimal, behavior: TaxBehavior) -> RatedLine:
             return line
         tax = share(line.total_tax, Fraction(used) / Fraction(-line.total_amount))
         kept = replace(
-            line, total_price=-used - tax, total_tax=tax, total_amount=used.copy_negate()
+            line,
+            total_price=-used - tax,
+            total_tax=tax,
+            total_amount=used.copy_negate(),
+            origin=line.origin_of_cut,
         )
         return replace(kept, carried=basis(line, behavior) - basis(kept, behavior))

@@ -9,7 +9,8 @@ from billing.money import MONEY_CONTEXT, context_of
 from billing.periods import Period
 
 # Six digits more than the 34 that must agree, so that a thousand parts still sum to their price.
-_CONTEXT: Final = context_of(40)
+SHARE_DIGITS: Final = 40
+_CONTEXT: Final = context_of(SHARE_DIGITS)
 
 
 def fraction(window: Period, cycle: Period) -> Fraction:

@@ -6,7 +6,7 @@ in a monthly plan falls due once a year.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +17,7 @@ from billing.durations import Duration
 from billing.errors import InvalidValue
 from billing.periods import Period, boundary, index_at
 from billing.pricing import dynamic
-from billing.taxes import TaxBehavior, apply_tax
+from billing.taxes import TaxBehavior, TaxSource, apply_tax
 
 # A fee by the minute in a yearly plan is a mistake: it would make half a million lines.
 CYCLES_MAX: Final = 1_000
@@ -46,6 +46,10 @@ class PriceTerms:
     tax_rate: Decimal
     is_instant: bool = False
     """A metric whose uses are paid one by one; only what else its meter reads is owed."""
+    tax_source: TaxSource | None = None
+    """Where the rate was found."""
+    plan_version_id: str | None = None
+    """The plan version that it was read from; None where it was asked for by its own id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,37 @@ NO_USES: Final = Uses()
 
 
 @dataclass(frozen=True, slots=True)
+class Billed:
+    """What invoices have billed for a price and a window so far.
+
+    `amount` is what the price came to: without tax, or with the tax that lies inside it. `carried`
+    is what the last correction should have given back and could not.
+    """
+
+    quantity: Decimal
+    amount: Decimal
+    carried: Decimal = Decimal(0)
+    invoice_id: str | None = None
+    """The one that billed it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a line was rated from; with its price, all that is needed to rate it again by hand."""
+
+    cycle: Period
+    usage: Decimal | None = None
+    """The meter's reading; None for what has no meter."""
+    event_count: int | None = None
+    """How many events the reading counts."""
+    uses: Uses = NO_USES
+    billed: Billed | None = None
+    """What a correction corrects."""
+    uncut: Decimal | None = None
+    """The total with tax, before it was cut to what the invoice can bear."""
+
+
+@dataclass(frozen=True, slots=True)
 class RatedLine:
     """An invoice line's amounts, unrounded; price and tax sum to the total."""
 
@@ -93,6 +128,12 @@ class RatedLine:
     """It corrects a period that was billed before."""
     carried: Decimal = Decimal(0)
     """What it gives back and its invoice cannot take; see `billing.late_usage`."""
+    origin: Origin | None = None
+
+    @property
+    def origin_of_cut(self) -> Origin | None:
+        """The origin of what is left when this line is cut."""
+        return self.origin and replace(self.origin, uncut=self.total_amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +162,20 @@ def charges_at(
 
 
 def rate_charge(
-    charge: Charge, usage: Decimal, behavior: TaxBehavior, uses: Uses = NO_USES
+    charge: Charge,
+    usage: Decimal,
+    behavior: TaxBehavior,
+    uses: Uses = NO_USES,
+    event_count: int | None = None,
 ) -> RatedLine:
     """Prices, prorates and taxes a charge; `usage` and `uses` are read for a metric only."""
     price = charge.price
     if price.kind == "fee":
         quantity, rated = price.quantity, _rated(price, price.quantity)
+        origin = Origin(charge.cycle)
     else:
         quantity, rated = rate_usage(price, usage, uses)
+        origin = Origin(charge.cycle, usage, event_count, uses)
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)
     taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
@@ -141,6 +188,7 @@ def rate_charge(
         total_tax=taxed.tax,
         total_amount=taxed.total,
         fraction=part,
+        origin=origin,
     )
 
 

@@ -9,8 +9,12 @@ from billing.errors import InvalidValue
 from billing.money import context_of, exact
 
 TaxBehavior = Literal["exclusive", "inclusive"]
+TaxSource = Literal[
+    "exempt_subscription", "customer_metric", "customer_plan", "customer", "plan", "corrected_line"
+]
 PERCENT_MAX: Final = Decimal(100)
-_CONTEXT: Final = context_of(34)
+INCLUSIVE_DIGITS: Final = 34
+_CONTEXT: Final = context_of(INCLUSIVE_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,14 @@ class TaxedAmount:
     total: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class FoundRate:
+    """A rate as a fraction, and where it was found."""
+
+    rate: Decimal
+    source: TaxSource
+
+
 def tax_rate(
     *,
     tax_exempt: bool,
@@ -30,20 +42,48 @@ def tax_rate(
     customer_rates: Mapping[str, Decimal],
     plan_default: Decimal,
 ) -> Decimal:
-    """The rate as a fraction: 0.1 for 10 %.
+    """The rate as a fraction: 0.1 for 10 %."""
+    return find_rate(
+        tax_exempt=tax_exempt,
+        metric_id=metric_id,
+        plan_id=plan_id,
+        customer_rates=customer_rates,
+        plan_default=plan_default,
+    ).rate
+
+
+def find_rate(
+    *,
+    tax_exempt: bool,
+    metric_id: str | None,
+    plan_id: str | None,
+    customer_rates: Mapping[str, Decimal],
+    plan_default: Decimal,
+) -> FoundRate:
+    """The rate that applies, with its source.
 
     The customer's rates come first, by metric, by plan, then "default"; then the plan's own. A
     tax-exempt subscription beats them all.
     """
     if tax_exempt:
-        return Decimal(0)
-    names = (metric_id, plan_id, "default")
-    rates = (customer_rates[name] for name in names if name is not None and name in customer_rates)
-    percent = next(rates, plan_default)
+        return FoundRate(Decimal(0), "exempt_subscription")
+    names: tuple[tuple[str | None, TaxSource], ...] = (
+        (metric_id, "customer_metric"),
+        (plan_id, "customer_plan"),
+        ("default", "customer"),
+    )
+    percent, source = next(
+        (
+            (customer_rates[name], source)
+            for name, source in names
+            if name is not None and name in customer_rates
+        ),
+        (plan_default, "plan"),
+    )
     if not 0 <= percent <= PERCENT_MAX:
         raise InvalidValue("A tax rate lies between 0 and 100 percent", field="taxRates")
     with exact():
-        return percent.scaleb(-2)
+        return FoundRate(percent.scaleb(-2), source)
 
 
 def apply_tax(

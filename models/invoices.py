@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from models.base import Table, exact, instant, money, stored_at
+from models.base import Table, document, exact, instant, money, stored_at
 
 
 class Invoice(Table, table=True):
@@ -60,6 +61,9 @@ class Invoice(Table, table=True):
     """The snapshot (`pg_current_snapshot()`) of the events that its lines counted."""
     late_watermark: str | None = None
     """The snapshot up to which usage of earlier periods is billed; null: not looked for here."""
+    drafted_workflow_id: str | None = None
+    """The workflow that drafted it; null where its subscription's creation did."""
+    drafted_run_id: str | None = None
     failure_reason: str | None = None
     created_at: datetime = stored_at()
     updated_at: datetime = stored_at()
@@ -98,6 +102,8 @@ class InvoiceLine(Table, table=True):
     tax_rate: Decimal = exact()
     carried: Decimal = exact()
     """What a line of late usage should have given back and could not: the next invoice does."""
+    origin: dict[str, Any] | None = document(nullable=True, default=None)
+    """What it was rated from (`billing.explanation`); null on lines from before it was kept."""
 
 
 class InvoiceCounter(Table, table=True):

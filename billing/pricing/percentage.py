@@ -14,18 +14,19 @@ PERCENTAGE_MAX: Final = Decimal(10)
 
 def validate(properties: Mapping[str, Any]) -> None:
     """Refuses a share outside 0 to 10 (0.03 is 3 %) and charges that are negative or cross."""
-    _read(properties)
+    read_bounds(properties)
 
 
 def rate(properties: Mapping[str, Any], quantity: Decimal) -> Rated:
     """The share of the quantity, which is money here; the least charge is owed for nothing too."""
     require_usage(quantity)
-    percentage, least, greatest = _read(properties)
+    percentage, least, greatest = read_bounds(properties)
     with exact():
         return averaged(min(max(percentage * quantity, least), greatest), quantity)
 
 
-def _read(properties: Mapping[str, Any]) -> tuple[Decimal, Decimal, Decimal]:
+def read_bounds(properties: Mapping[str, Any]) -> tuple[Decimal, Decimal, Decimal]:
+    """The share, the least and the greatest charge."""
     check_keys(properties, {"percentage", "minCharge", "maxCharge"})
     percentage = number(properties.get("percentage"), "properties.percentage")
     if percentage > PERCENTAGE_MAX:

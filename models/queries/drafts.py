@@ -11,11 +11,12 @@ from decimal import Decimal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.explanation import document_of
 from billing.ids import derived_id
 from billing.invoicing import Totals, floor_rebates, period_of, totals
 from billing.late_usage import with_carried
 from billing.manual_lines import fit_credits
-from billing.money import to_minor_unit
+from billing.money import text, to_minor_unit
 from billing.periods import Period, boundary, index_at
 from billing.rating import (
     NO_USES,
@@ -52,6 +53,7 @@ __all__ = [
     "window_at",
 ]
 
+NO_READING = usage.Reading(Decimal(0), 0)
 NOTHING_LATE = LateUsage([], {}, is_complete=True)
 WALLET_CHARGE_MIN = Decimal(1)
 WALLET_CHARGE_MAX = Decimal(5000)
@@ -77,6 +79,8 @@ class Draft:
     totals: Totals
     period: Period
     wallet_charge: Decimal
+    wallet_origin: Mapping[str, str]
+    """The minimum and the balance that the wallet charge lies between."""
     watermark: str
     """The snapshot of the events that its lines count."""
     late_watermark: str | None
@@ -120,17 +124,9 @@ async def rate(
     others = await metered_prices(session, terms, set(uses) - _price_ids(charges))
     charges += [_accrued_charge(price, steps) for price in others.prices]
     sets[""] = others
-    sums = await _usage(session, terms, charges, sets)
+    found = await _usage(session, terms, charges, sets)
     behavior = terms.behavior
-    full = [
-        rate_charge(
-            charge,
-            sums.get((charge.price.source_id, charge.window), Decimal(0)),
-            behavior,
-            uses.get(charge.price.price_id, NO_USES),
-        )
-        for charge in charges
-    ]
+    full = [_rated(charge, found, uses, behavior) for charge in charges]
     late = NOTHING_LATE if invoice is None else await late_usage(session, terms, invoice)
     full += late.lines
     manual = [] if invoice is None else await manual_lines.waiting_for(session, invoice)
@@ -138,16 +134,30 @@ async def rate(
     lines = _bounded(full, written, behavior)
     windows = [w for step in steps for w in (step.ended, step.coming) if w is not None]
     fallback = Period(min(w.start for w in windows), max(w.end for w in windows))
+    wallet_charge, wallet_origin = await _wallet_charge(session, terms, steps)
     names = {key: value for each in sets.values() for key, value in each.names.items()}
     return Draft(
         lines=lines,
         names={**late.names, **names, **{row.id: manual_lines.names(row) for row in manual}},
         totals=totals(lines, terms.plan.currency, behavior),
         period=period_of((line for line in lines if line.price.kind != "manual"), fallback),
-        wallet_charge=await _wallet_charge(session, terms, steps),
+        wallet_charge=wallet_charge,
+        wallet_origin=wallet_origin,
         watermark=watermark,
         late_watermark=watermark if late.is_complete else None,
     )
+
+
+def _rated(
+    charge: Charge,
+    readings: Mapping[tuple[str, Period], usage.Reading],
+    uses: Mapping[str, Uses],
+    behavior: TaxBehavior,
+) -> RatedLine:
+    price = charge.price
+    read = readings.get((price.source_id, charge.window), NO_READING)
+    used = uses.get(price.price_id, NO_USES)
+    return rate_charge(charge, read.value, behavior, used, read.event_count)
 
 
 def _bounded(
@@ -202,14 +212,14 @@ async def _usage(
     terms: Terms,
     charges: Sequence[Charge],
     sets: Mapping[str, PriceSet],
-) -> dict[tuple[str, Period], Decimal]:
+) -> dict[tuple[str, Period], usage.Reading]:
     """The aggregate of each metric in each window that is charged, one statement a window."""
     metrics = {key: metric for each in sets.values() for key, metric in each.metrics.items()}
     wanted: dict[Period, list[BillableMetric]] = {}
     for charge in charges:
         if charge.price.kind == "metric":
             wanted.setdefault(charge.window, []).append(metrics[charge.price.source_id])
-    sums: dict[tuple[str, Period], Decimal] = {}
+    sums: dict[tuple[str, Period], usage.Reading] = {}
     for window, members in wanted.items():
         found = await usage.usage_sums(
             session,
@@ -225,18 +235,21 @@ async def _usage(
     return sums
 
 
-async def _wallet_charge(session: AsyncSession, terms: Terms, steps: Sequence[Step]) -> Decimal:
+async def _wallet_charge(
+    session: AsyncSession, terms: Terms, steps: Sequence[Step]
+) -> tuple[Decimal, dict[str, str]]:
     """What lifts the wallet to its minimum at a period's start (version 0 plans, SEMANTICS §13)."""
     minimum = terms.subscription.minimum_account_balance
     if minimum is None or terms.plan.billing_version != 0 or steps[-1].coming is None:
-        return Decimal(0)
+        return Decimal(0), {}
     balance = await ledger.wallet_balance(
         session, terms.subscription.merchant_id, terms.customer.id, terms.plan.currency
     )
     shortfall = to_minor_unit(minimum - balance, terms.plan.currency)
     if shortfall <= 0:
-        return Decimal(0)
-    return min(max(shortfall, WALLET_CHARGE_MIN), WALLET_CHARGE_MAX)
+        return Decimal(0), {}
+    origin = {"minimum": text(minimum), "balance": text(balance)}
+    return min(max(shortfall, WALLET_CHARGE_MIN), WALLET_CHARGE_MAX), origin
 
 
 def arrears_version(terms: Terms, invoice: Invoice) -> str:
@@ -307,6 +320,7 @@ def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
             total_amount=line.total_amount,
             tax_rate=line.price.tax_rate if line.price.in_scope else Decimal(0),
             carried=line.carried,
+            origin=document_of(line),
         )
         for position, line in enumerate(draft.lines)
     ]
@@ -340,4 +354,5 @@ def _wallet_row(invoice: Invoice, draft: Draft, position: int) -> InvoiceLine:
         total_tax=Decimal(0),
         total_amount=draft.wallet_charge,
         tax_rate=Decimal(0),
+        origin={"wallet": draft.wallet_origin},
     )

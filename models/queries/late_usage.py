@@ -5,7 +5,7 @@ corrected. Which events came late is told by the snapshots that earlier drafts h
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -18,13 +18,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.late_usage import (
     LOOKED_BACK_DAYS,
     LOOKED_BACK_PERIODS,
-    Billed,
     Reading,
     late_line,
 )
 from billing.money import exact
 from billing.periods import Period, boundary, index_at
-from billing.rating import NO_USES, PriceTerms, RatedLine, Uses
+from billing.rating import NO_USES, Billed, PriceTerms, RatedLine, Uses
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
 from models.queries import usage, usage_charges, usage_voids
@@ -127,7 +126,7 @@ def _window(lines: Sequence[InvoiceLine], earlier: Sequence[Invoice], terms: Ter
         invoice_id=first.invoice_id,
         watermark=next(mark for mark in reversed(marks) if mark is not None),
         tax_rate=first.tax_rate,
-        billed=Billed(quantity, amount, last.carried),
+        billed=Billed(quantity, amount, last.carried, first.invoice_id),
     )
 
 
@@ -147,10 +146,7 @@ def _looked_back_to(terms: Terms, earlier: Sequence[Invoice]) -> datetime:
 
 def _as_billed(price: PriceTerms, window: _Window) -> PriceTerms:
     """The price with the tax of its period: a correction is taxed like what it corrects."""
-    return PriceTerms(
-        **{name: getattr(price, name) for name in price.__slots__ if name != "tax_rate"},
-        tax_rate=window.tax_rate,
-    )
+    return replace(price, tax_rate=window.tax_rate, tax_source="corrected_line")
 
 
 def _by_period(windows: Iterable[_Window]) -> dict[Period, list[_Window]]:
@@ -257,5 +253,6 @@ async def _readings(
             each.price_id
         )
         uses = NO_USES if added is None else Uses(added.quantity, added.price)
-        readings[each.price_id] = Reading(sums[sources[each.price_id]], uses)
+        read = sums[sources[each.price_id]]
+        readings[each.price_id] = Reading(read.value, uses, read.event_count)
     return readings

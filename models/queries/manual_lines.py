@@ -15,7 +15,7 @@ from billing.rating import RatedLine
 from models.base import wall_now
 from models.invoices import Invoice
 from models.manual_lines import ManualLine
-from models.queries.terms import SourceNames, Terms, plan_rate
+from models.queries.terms import SourceNames, Terms, rate_of
 
 
 async def get(session: AsyncSession, merchant_id: str, line_id: str) -> ManualLine | None:
@@ -92,13 +92,15 @@ async def _has_older_open(session: AsyncSession, invoice: Invoice) -> bool:
 
 def rated(terms: Terms, row: ManualLine) -> RatedLine:
     """The line with its tax."""
+    found = rate_of(terms)
     line = rules.ManualLine(
         line_id=row.id,
         display_name=row.display_name,
         quantity=row.quantity,
         unit_price=row.unit_price,
         window=Period(row.period_start, row.period_end),
-        tax_rate=plan_rate(terms),
+        tax_rate=found.rate,
+        tax_source=found.source,
     )
     return rules.rate_manual(line, terms.behavior)
 

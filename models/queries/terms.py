@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.durations import Duration, parse_duration
 from billing.rating import PriceTerms, Schedule
-from billing.taxes import TaxBehavior, tax_rate
+from billing.taxes import FoundRate, TaxBehavior, find_rate
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.fees import Fee
@@ -96,7 +96,7 @@ async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> Pri
     metrics: dict[str, BillableMetric] = {}
     names: dict[str, SourceNames] = {}
     for price, metric, fee in rows:
-        prices.append(price_terms(terms, price))
+        prices.append(price_terms(terms, price, version_id))
         if metric is not None:
             metrics[metric.id] = metric
             names[price.id] = _metric_names(metric)
@@ -132,26 +132,20 @@ async def metered_prices(
     )
 
 
-def plan_rate(terms: Terms) -> Decimal:
-    """The tax rate, a fraction, of what the catalogue does not name."""
-    return tax_rate(
+def rate_of(terms: Terms, metric_id: str | None = None) -> FoundRate:
+    """The tax rate of a metric, or of what the catalogue does not name."""
+    return find_rate(
         tax_exempt=terms.subscription.tax_exempt,
-        metric_id=None,
+        metric_id=metric_id,
         plan_id=terms.plan.id,
         customer_rates={key: Decimal(str(v)) for key, v in terms.customer.tax_rates.items()},
         plan_default=terms.plan.default_tax_rate,
     )
 
 
-def price_terms(terms: Terms, price: Price) -> PriceTerms:
+def price_terms(terms: Terms, price: Price, plan_version_id: str | None = None) -> PriceTerms:
     """A price as billing sees it for this subscription."""
-    rate = tax_rate(
-        tax_exempt=terms.subscription.tax_exempt,
-        metric_id=price.billable_metric_id,
-        plan_id=terms.plan.id,
-        customer_rates={key: Decimal(str(v)) for key, v in terms.customer.tax_rates.items()},
-        plan_default=terms.plan.default_tax_rate,
-    )
+    found = rate_of(terms, price.billable_metric_id)
     return PriceTerms(
         price_id=price.id,
         kind="fee" if price.fee_id is not None else "metric",
@@ -164,8 +158,10 @@ def price_terms(terms: Terms, price: Price) -> PriceTerms:
         quantity=Decimal(price.quantity),
         is_obligation=price.is_obligation,
         in_scope=price.tax.get("supplyScope", "IN_SCOPE") == "IN_SCOPE",
-        tax_rate=rate,
+        tax_rate=found.rate,
         is_instant=price.payment_term == "instant",
+        tax_source=found.source,
+        plan_version_id=plan_version_id,
     )
 
 

@@ -323,7 +323,7 @@ async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywo
     external_id: str | None,
     start: datetime,
     end: datetime,
-) -> dict[str, Decimal]:
+) -> dict[str, Reading]:
     """What a subscription used in [start, end), by metric id, in one pass over its events.
 
     An event is the subscription's when its subject is the customer or the subscription, or when it
@@ -348,7 +348,7 @@ async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywo
     (row,) = await _counted(session, read, reading, lambda row: any(row[1::2]))
     pairs = zip(row[::2], row[1::2], strict=True)
     return {
-        metric.id: _value(metric, amount, count)
+        metric.id: Reading(_value(metric, amount, count), count)
         for metric, (amount, count) in zip(metrics, pairs, strict=True)
     }
 

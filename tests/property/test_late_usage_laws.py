@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.invoicing import floor_rebates
-from billing.late_usage import Billed, Reading, basis, late_line, with_carried
+from billing.late_usage import Reading, basis, late_line, with_carried
 from billing.money import exact, text
 from billing.periods import Period
-from billing.rating import Charge, PriceTerms, rate_charge
+from billing.rating import Billed, Charge, PriceTerms, rate_charge
 from billing.taxes import TaxBehavior
 from tests.property.strategies import prices, rates, tiers, usages
 

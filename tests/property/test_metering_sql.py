@@ -184,4 +184,4 @@ async def test_sql_equals_the_oracle(
             group_by={},
             event_from=metric.event_from,
         )
-        assert sums[metric.id] == aggregate(definition, given_order), metric.aggregation
+        assert sums[metric.id].value == aggregate(definition, given_order), metric.aggregation

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from billing.invoicing import floor_rebates
-from billing.late_usage import Billed, Reading, late_line, with_carried
+from billing.late_usage import Reading, late_line, with_carried
 from billing.periods import Period
-from billing.rating import PriceTerms, Uses, rate_usage
+from billing.rating import Billed, PriceTerms, Uses, rate_usage
 
 JANUARY = Period(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 TOKENS = PriceTerms(

@@ -1,0 +1,214 @@
+"""How a line came to its amounts: what is kept of its origin, and its steps told again from that.
+
+What is kept is a small document of texts, stored with the line, so that the steps stay what they
+were after the price, the plan or the tax has changed. It decides no amount: rating has done that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from billing.late_usage import amount_before
+from billing.money import exact, text
+from billing.periods import Period
+from billing.pricing.breakdown import Part, breakdown, breakdown_of_uses
+from billing.proration import fraction, share
+from billing.rating import Billed, Origin, PriceTerms, RatedLine, Uses
+from billing.taxes import TaxBehavior, TaxedAmount, apply_tax
+
+
+def document_of(line: RatedLine) -> dict[str, Any]:
+    """What is stored of a line's price and origin, beside the line's own columns."""
+    price, origin = line.price, line.origin or Origin(line.window)
+    found: dict[str, Any] = {
+        "model": price.model,
+        "properties": dict(price.properties),
+        "cycle": [origin.cycle.start.isoformat(), origin.cycle.end.isoformat()],
+        "plan_version_id": price.plan_version_id,
+        "tax_source": price.tax_source,
+        "is_obligation": price.is_obligation or None,
+        "is_instant": price.is_instant or None,
+        "is_out_of_scope": not price.in_scope or None,
+        "usage": _text(origin.usage),
+        "event_count": origin.event_count,
+        "uncut": _text(origin.uncut),
+    }
+    if origin.uses.quantity or origin.uses.amount:
+        found["uses"] = [text(origin.uses.quantity), text(origin.uses.amount)]
+    if origin.billed is not None:
+        found["billed"] = _billed_document(origin.billed)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _billed_document(billed: Billed) -> dict[str, str | None]:
+    return {
+        "quantity": text(billed.quantity),
+        "amount": text(billed.amount),
+        "carried": text(billed.carried),
+        "invoice_id": billed.invoice_id,
+    }
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else text(amount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLine:
+    """A line as it is stored: the document, and the columns that stand beside it."""
+
+    kind: str
+    price_id: str
+    window: Period
+    quantity: Decimal
+    unit_price: Decimal
+    tax_rate: Decimal
+    """As it was applied: zero outside the scope of tax."""
+    total: TaxedAmount
+    behavior: TaxBehavior
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What an earlier invoice billed for the same window, priced again at the price of today."""
+
+    billed: Billed
+    parts: Sequence[Part]
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The steps from a reading to a line's amounts, each with its outcome."""
+
+    price: PriceTerms
+    origin: Origin
+    parts: Sequence[Part]
+    rated: Decimal
+    """What the parts sum to."""
+    correction: Correction | None
+    owed: Decimal
+    """What is prorated: the rated amount, of a correction only what it differs."""
+    fraction: Fraction
+    prorated: Decimal
+    taxed: TaxedAmount
+    outcome: TaxedAmount
+    """After a cut to what the invoice can bear."""
+    agrees: bool
+    """Whether the outcome is what is stored, to the last digit."""
+
+
+def explain(line: KeptLine) -> Explanation:
+    """The line's steps, told from what was kept."""
+    price, origin = _price(line), _origin(line)
+    parts = _parts(line, price, origin)
+    correction = None if origin.billed is None else _correction(price, origin.billed)
+    part = fraction(line.window, origin.cycle)
+    with exact():
+        rated = sum((each.amount for each in parts), Decimal(0))
+        owed = rated
+        if correction is not None:
+            owed = rated - correction.amount + correction.billed.carried
+    prorated = share(owed, part)
+    taxed = apply_tax(prorated, line.tax_rate, line.behavior, in_scope=price.in_scope)
+    outcome = taxed if origin.uncut is None else _cut(taxed, line.total.total)
+    return Explanation(
+        price=price,
+        origin=origin,
+        parts=parts,
+        rated=rated,
+        correction=correction,
+        owed=owed,
+        fraction=part,
+        prorated=prorated,
+        taxed=taxed,
+        outcome=outcome,
+        agrees=outcome == line.total and origin.uncut in (None, taxed.total),
+    )
+
+
+def _parts(line: KeptLine, price: PriceTerms, origin: Origin) -> list[Part]:
+    if line.kind == "manual":
+        with exact():
+            amount = line.quantity * line.unit_price
+        return [Part("units", amount, units=line.quantity, unit_price=line.unit_price)]
+    if origin.usage is None:
+        return breakdown(price.model, price.properties, line.quantity)
+    metered = max(origin.usage, Decimal(0))
+    if price.model == "dynamic":
+        used = origin.uses
+        return breakdown_of_uses(price.properties, metered, used.quantity, used.amount)
+    with exact():
+        quantity = metered + origin.uses.quantity
+    if price.is_instant and not quantity:
+        return []
+    return breakdown(price.model, price.properties, quantity)
+
+
+def _correction(price: PriceTerms, billed: Billed) -> Correction:
+    """Uses that brought their own prices have no parts: they cost what they were billed for."""
+    amount = amount_before(price, billed)
+    is_told = price.model != "dynamic" and (bool(billed.quantity) or not price.is_instant)
+    parts = breakdown(price.model, price.properties, billed.quantity) if is_told else []
+    return Correction(billed, parts, amount)
+
+
+def _cut(taxed: TaxedAmount, total: Decimal) -> TaxedAmount:
+    """The tax is cut in the same proportion as the total."""
+    with exact():
+        tax = share(taxed.tax, Fraction(total) / Fraction(taxed.total))
+        return TaxedAmount(total - tax, tax, total)
+
+
+def _price(line: KeptLine) -> PriceTerms:
+    document = line.document
+    is_fee, is_manual = line.kind == "fee", line.kind == "manual"
+    return PriceTerms(
+        price_id=line.price_id,
+        kind="fee" if is_fee else "manual" if is_manual else "metric",
+        source_id="",
+        display_name="",
+        model=document["model"],
+        properties=document["properties"],
+        payment_term="in_arrears",
+        cadence=None,
+        quantity=line.quantity,
+        is_obligation=document.get("is_obligation", False),
+        in_scope=not document.get("is_out_of_scope", False),
+        tax_rate=line.tax_rate,
+        is_instant=document.get("is_instant", False),
+        tax_source=document.get("tax_source"),
+        plan_version_id=document.get("plan_version_id"),
+    )
+
+
+def _origin(line: KeptLine) -> Origin:
+    document = line.document
+    start, end = (datetime.fromisoformat(each) for each in document["cycle"])
+    quantity, amount = document.get("uses", ("0", "0"))
+    billed = document.get("billed")
+    return Origin(
+        cycle=Period(start, end),
+        usage=_decimal(document.get("usage")),
+        event_count=document.get("event_count"),
+        uses=Uses(Decimal(quantity), Decimal(amount)),
+        billed=None if billed is None else _billed(billed),
+        uncut=_decimal(document.get("uncut")),
+    )
+
+
+def _billed(document: Mapping[str, str]) -> Billed:
+    return Billed(
+        Decimal(document["quantity"]),
+        Decimal(document["amount"]),
+        Decimal(document["carried"]),
+        document["invoice_id"],
+    )
+
+
+def _decimal(written: str | None) -> Decimal | None:
+    return None if written is None else Decimal(written)
