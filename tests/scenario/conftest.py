@@ -1,4 +1,8 @@
-"""Stories on the session's stack; each owns a merchant."""
+"""Stories on the session's stack; each owns a merchant, or shares one with its whole module.
+
+A module of tales says when its shop opens (`OPENED`) and how long late usage is waited for
+(`GRACE`); all of its tales are told on one clock (see `stage`).
+"""
 
 import json
 import os
@@ -8,8 +12,14 @@ from collections.abc import Callable
 
 import pytest
 
+from activities.gateways.simulated import SimulatedGateway
+from activities.organizations import CreateMerchant, OrganizationActivities
+from activities.reconciliation import ReconciliationActivities
 from local.dev import program
 from local.story import Numbers, Story
+from models.database import Database
+from tests.scenario.shop import Shop
+from tests.scenario.stage import Playbill, name_of, perform, tales_of
 
 Addresses = dict[str, str]
 StoryMaker = Callable[[Numbers], Story]
@@ -43,3 +53,46 @@ def durabill(addresses: Addresses, *arguments: str) -> "subprocess.CompletedProc
         capture_output=True,
         text=True,
     )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each tale of the module."""
+    if "tale" in metafunc.fixturenames:
+        metafunc.parametrize("tale", tales_of(metafunc.module.__name__), ids=name_of)
+
+
+@pytest.fixture(scope="module")
+async def shop(addresses: Addresses, request: pytest.FixtureRequest) -> Shop:
+    """The module's merchant, on a clock that stands at its opening."""
+    module = request.module
+    database = Database(addresses["databaseUrl"])
+    organizations = OrganizationActivities(database)
+    merchant = await organizations.create_merchant(CreateMerchant(module.__name__))
+    grace = {"grace_period": getattr(module, "GRACE", "PT24H")}
+    await organizations.change_merchant(merchant.merchant_id, grace)
+    await database.close()
+    return Shop(addresses, merchant, module.OPENED)
+
+
+@pytest.fixture(scope="module")
+def playbill(shop: Shop, request: pytest.FixtureRequest) -> Playbill:
+    """How the tales that this run asked for ended."""
+    asked = {
+        item.callspec.params["tale"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        if item.module is request.module and "tale" in item.fixturenames
+    }
+    return perform(shop, [tale for tale in tales_of(request.module.__name__) if tale in asked])
+
+
+@pytest.fixture
+async def difference(addresses: Addresses, playbill: Playbill) -> str | None:
+    """What `durabill reconcile` would find wrong after the tales."""
+    database = Database(addresses["databaseUrl"])
+    gateway = SimulatedGateway(addresses["gatewayUrl"])
+    try:
+        return await ReconciliationActivities(database, gateway).first_difference()
+    finally:
+        await gateway.close()
+        await database.close()
