@@ -39,12 +39,9 @@ from activities.refunds import CreateRefund, RefundActivities, VoidRefund
 from activities.reservations import ReservationActivities, Reserve
 from activities.reservations import workflow_id as reservation_workflow_id
 from activities.resets import Reset, ResetActivities
-from activities.subscriptions import (
-    CreatedSubscription,
-    CreateSubscription,
-    SubscriptionActivities,
-)
-from activities.subscriptions import workflow_id as subscription_workflow_id
+from activities.subscription_starts import CreatedSubscription, CreateSubscription
+from activities.subscription_starts import workflow_id as subscription_workflow_id
+from activities.subscriptions import SubscriptionActivities
 from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
 from billing.errors import BillingError, Conflict
 from models.database import Database

@@ -11,14 +11,14 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.issuing import collection_workflow_id
+    from activities.subscription_endings import Terminate
+    from activities.subscription_periods import close_workflow_id
     from activities.subscriptions import (
         RolledPeriod,
         RollPeriod,
         SubscriptionActivities,
         SubscriptionRef,
         SubscriptionView,
-        Terminate,
-        close_workflow_id,
     )
     from activities.test_clocks import Tick, TickAnswer
 

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.customers import DescribedCustomer
-from activities.subscriptions import CreateSubscription
+from activities.subscription_starts import CreateSubscription
 from api.commands import TerminateSubscription, Unavailable
 from api.deps import Caller, Commands, PublicUrl, Session, Transactions
 from api.idempotency import KeptRoute

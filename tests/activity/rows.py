@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from activities.payments import CardChoice
-from activities.subscriptions import CreateSubscription
+from activities.subscription_starts import CreateSubscription
 from models.base import new_id
 from models.billable_metrics import BillableMetric
 from models.customers import Consumer, Customer

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from activities.organizations import CreatedMerchant
+from activities.subscription_endings import Terminate
 from activities.subscriptions import (
     RollPeriod,
     SubscriptionActivities,
     SubscriptionRef,
-    Terminate,
 )
 from billing.errors import InvalidValue, NotFound
 from models.database import Database

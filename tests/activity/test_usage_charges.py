@@ -19,7 +19,8 @@ from activities.reservations import (
     Reserve,
     TopUp,
 )
-from activities.subscriptions import RollPeriod, SubscriptionActivities, Terminate
+from activities.subscription_endings import Terminate
+from activities.subscriptions import RollPeriod, SubscriptionActivities
 from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
 from billing.errors import AlreadyRefunded, Conflict, InvalidValue, NotRefundable
 from billing.ids import derived_id

@@ -32,11 +32,11 @@ from activities.payments import (
     PaymentActivities,
     RecordAttempt,
 )
+from activities.subscription_endings import Terminate
 from activities.subscriptions import (
     RollPeriod,
     SubscriptionActivities,
     SubscriptionRef,
-    Terminate,
 )
 from api.app import create_app
 from api.commands import Commands, TerminateSubscription, Unavailable

@@ -19,7 +19,6 @@ LONG_FUNCTIONS = {
 LONG_MODULES = {
     "api/commands.py": "the one door: creations and changes of every life cycle",
     "activities/payments.py": "the one writer of payments, sessions, attempts and cards",
-    "activities/subscriptions.py": "the one writer of subscriptions, from creation to termination",
     "api/resources/subscriptions.py": "one resource: the contract's widest shapes and their routes",
     "models/queries/usage.py": "the whole usage store: another store replaces one module",
 }
@@ -35,6 +34,9 @@ FORBIDDEN_FILE_NAMES = {"common", "utils", "util", "helpers", "helper", "service
 SHARED_ACTIVITIES = {
     "holds": "parts of a transaction that reserving and using share",
     "usage_refunds": "a part of a transaction that a refund and an accepted dispute share",
+    "subscription_starts": "the part of the writer of subscriptions that begins them",
+    "subscription_periods": "the part of the writer of subscriptions that opens their invoices",
+    "subscription_endings": "the part of the writer of subscriptions that ends them",
     "issuing": "parts of a transaction that creation and closing share",
     "refusals": "the interceptor of all activities",
     "signatures": "the interceptor that signs for the audit log",

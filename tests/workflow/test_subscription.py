@@ -10,14 +10,9 @@ from temporalio.client import WorkflowExecutionStatus
 
 from activities.invoices import DraftedInvoice, FinalizedInvoice, InvoiceRef
 from activities.payments import Collection, CollectionRef
-from activities.subscriptions import (
-    ClosingInvoice,
-    RolledPeriod,
-    RollPeriod,
-    SubscriptionRef,
-    SubscriptionView,
-    Terminate,
-)
+from activities.subscription_endings import Terminate
+from activities.subscription_periods import ClosingInvoice
+from activities.subscriptions import RolledPeriod, RollPeriod, SubscriptionRef, SubscriptionView
 from activities.test_clocks import Tick, TickAnswer
 from billing.durations import parse_duration
 from billing.periods import boundary

@@ -1,0 +1,100 @@
+"""How a subscription ends, before or after its first payment; nothing of its last bill's sums."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities import issuing
+from activities import subscription_periods as periods
+from activities.subscription_periods import ClosingInvoice
+from billing.durations import parse_duration
+from models.queries import drafts, invoices, organizations, payments, subscriptions
+from models.subscriptions import Subscription
+
+TERMINATED_BY_SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminate:
+    """Ends a subscription now: its running period closes at `now`."""
+
+    merchant_id: str
+    subscription_id: str
+    now: datetime
+    reason: str
+    change_reason: str | None = None
+    terminated_by: str = TERMINATED_BY_SYSTEM
+
+
+async def last_closing(session: AsyncSession, subscription: Subscription) -> ClosingInvoice | None:
+    """The invoice of the window that a termination cut; a retried call answers it again."""
+    found = await invoices.of_subscription(
+        session, subscription.merchant_id, subscription.id, "CLOSING", "DRAFT"
+    )
+    cut = [row for row in found if row.coming_to is None]
+    return periods.closing_of(cut[-1]) if cut else None
+
+
+async def end_pending(
+    session: AsyncSession, subscription: Subscription, command: Terminate
+) -> None:
+    """Cancels the unpaid first invoice and ends the subscription."""
+    first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
+    if first is not None and first.status == "ISSUED":
+        locked = await invoices.get(session, first.merchant_id, first.id, lock=True)
+        attempts = await payments.attempts_of(session, first.merchant_id, first.id)
+        if any(attempt.status == "pending" for attempt in attempts):
+            raise RuntimeError(f"A payment of {first.id} is under way; wait for its outcome")
+        if locked is not None and locked.status == "ISSUED":
+            await issuing.cancel(session, locked, command.now)
+    await _mark_terminated(session, subscription, command)
+
+
+async def end_active(session: AsyncSession, subscription: Subscription, command: Terminate) -> None:
+    """Cuts the running window at now and lets its invoice close; nothing comes after it."""
+    found = await invoices.of_subscription(
+        session, subscription.merchant_id, subscription.id, "ACTIVE"
+    )
+    await _mark_terminated(session, subscription, command)
+    if not found:
+        return
+    invoice = found[0]
+    merchant = await organizations.get(session, subscription.merchant_id)
+    if invoice.ended_from is None or merchant is None:
+        # It has not begun: nothing was used and nothing is owed.
+        await invoices.change(
+            session, invoice.merchant_id, invoice.id, status="CANCELLED", next_action_at=None
+        )
+        return
+    end = max(invoice.ended_from, command.now)
+    grace_end = parse_duration(merchant.grace_period).after(end)
+    terms = await drafts.terms_of(session, subscription)
+    await invoices.change(
+        session,
+        invoice.merchant_id,
+        invoice.id,
+        status="CLOSING",
+        arrears_version_id=drafts.arrears_version(terms, invoice),
+        ended_to=end,
+        coming_to=None,
+        period_end=end,
+        grace_period_end=grace_end,
+        next_action_at=grace_end,
+    )
+    await periods.bind_close(session, subscription, invoice.sequence_number)
+
+
+async def _mark_terminated(
+    session: AsyncSession, subscription: Subscription, command: Terminate
+) -> None:
+    await subscriptions.change(
+        session,
+        subscription.merchant_id,
+        subscription.id,
+        status="terminated",
+        terminated_at=command.now,
+        terminated_by=command.terminated_by,
+        termination_reason=command.reason,
+        termination_change_reason=command.change_reason,
+    )

@@ -1,0 +1,238 @@
+"""How a subscription begins: row, first invoice, owed workflow; the writer calls it, no worker."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities import issuing
+from activities import subscription_periods as periods
+from activities.customers import DescribedCustomer, customer_of
+from billing.durations import parse_duration
+from billing.errors import InvalidValue, NotAllowed, NotFound
+from billing.periods import Period, aligned_anchor
+from models.base import new_id, wall_now
+from models.customers import Customer
+from models.plans import Plan
+from models.queries import drafts, invoices, organizations, outbox, subscriptions
+from models.queries import test_clocks as clocks
+from models.queries.drafts import Draft, Step, Terms, window_at
+from models.subscriptions import Subscription
+
+BACKDATED_AFTER = timedelta(hours=24)
+DEFAULT_SESSION_EXPIRY = timedelta(minutes=240)
+BACKDATING_MONTHS_MAX = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSubscription:
+    """What a merchant promises a customer; instants aware, amounts in major units."""
+
+    merchant_id: str
+    plan_id: str
+    name: str
+    started_at: datetime
+    customer_id: str | None = None
+    described_customer: DescribedCustomer | None = None
+    """Who subscribes where no customer is named."""
+    auto_charge: bool = False
+    tax_exempt: bool = False
+    ending_at: datetime | None = None
+    elapsed_period_billing: str = "none"
+    test_clock_id: str | None = None
+    payment_term_days: int = 0
+    session_expiry_minutes: float | None = None
+    minimum_account_balance: Decimal | None = None
+    version_policy: str = "floating"
+    renewal_reminder_enabled: bool | None = None
+    renewal_reminder_days: int | None = None
+    redirect_urls: dict[str, Any] | None = None
+    custom: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedSubscription:
+    """The subscription, and whether this call made it."""
+
+    subscription_id: str
+    created: bool
+
+
+def workflow_id(subscription_id: str) -> str:
+    """The id of the Subscription workflow."""
+    return f"subscription/{subscription_id}"
+
+
+async def create(session: AsyncSession, command: CreateSubscription) -> CreatedSubscription:
+    """The living one of this customer and plan, or a new one with its first invoice."""
+    merchant_id = command.merchant_id
+    customer = await _customer(session, command)
+    plan = await subscriptions.plan_of(session, merchant_id, command.plan_id)
+    if plan is None:
+        raise NotFound(f"No plan {command.plan_id}")
+    existing = await subscriptions.living(session, merchant_id, customer.id, plan.id)
+    if existing is not None:
+        return CreatedSubscription(existing.id, created=False)
+    now = await _now_for(session, command)
+    _check(command, plan, now)
+    subscription = _new_row(command, customer.id, plan, now)
+    session.add(subscription)
+    await session.flush()
+    await _begin_billing(session, Terms(subscription, plan, customer), now)
+    await _owe_workflow(session, subscription, now)
+    return CreatedSubscription(subscription.id, created=True)
+
+
+async def _customer(session: AsyncSession, command: CreateSubscription) -> Customer:
+    """The customer who subscribes, locked until the subscription stands."""
+    customer_id = command.customer_id
+    if command.described_customer is not None:
+        customer_id = await customer_of(session, command.merchant_id, command.described_customer)
+    if customer_id is None:
+        raise InvalidValue("Name a customer, or describe one", field="customerId")
+    customer = await subscriptions.lock_customer(session, command.merchant_id, customer_id)
+    if customer is None:
+        raise NotFound(f"No customer {customer_id}")
+    return customer
+
+
+async def _now_for(session: AsyncSession, command: CreateSubscription) -> datetime:
+    """The time in which the subscription lives: its clock's, or the wall's."""
+    if command.test_clock_id is None:
+        return wall_now()
+    merchant = await organizations.get(session, command.merchant_id)
+    if merchant is None or merchant.live:
+        raise InvalidValue("Test clocks exist only in the sandbox", field="testClockId")
+    # Locked: the clock is neither moved nor deleted before the subscription stands on it.
+    clock = await clocks.get(session, command.merchant_id, command.test_clock_id, lock=True)
+    if clock is None or clock.deleted_at is not None:
+        raise NotFound(f"No test clock {command.test_clock_id}")
+    return clock.current_time
+
+
+def _check(command: CreateSubscription, plan: Plan, now: datetime) -> None:
+    if command.ending_at is not None and command.ending_at <= max(command.started_at, now):
+        raise InvalidValue("endingAt must lie after the start and after now", field="endingAt")
+    if command.minimum_account_balance is not None and command.minimum_account_balance < 0:
+        raise InvalidValue("must not be negative", field="minimumAccountBalance")
+    limit = parse_duration(f"P{BACKDATING_MONTHS_MAX}M").after(command.started_at)
+    if limit < now:
+        raise InvalidValue(
+            f"startedAt may lie at most {BACKDATING_MONTHS_MAX} months back", field="startedAt"
+        )
+    if plan.currency == "":
+        raise NotAllowed("The plan has no currency")
+
+
+def _new_row(
+    command: CreateSubscription, customer_id: str, plan: Plan, now: datetime
+) -> Subscription:
+    minutes = command.session_expiry_minutes
+    expiry = DEFAULT_SESSION_EXPIRY if minutes is None else timedelta(minutes=minutes)
+    backdated = command.started_at < now - BACKDATED_AFTER
+    skipping = backdated and command.elapsed_period_billing == "none"
+    return Subscription(
+        id=new_id("sub"),
+        merchant_id=command.merchant_id,
+        customer_id=customer_id,
+        plan_id=plan.id,
+        plan_version_id=plan.default_version_id,
+        test_clock_id=command.test_clock_id,
+        name=command.name,
+        status="active",
+        currency=plan.currency,
+        started_at=command.started_at,
+        billing_starts_at=now if skipping else command.started_at,
+        billing_anchor=aligned_anchor(plan.billing_anchor, command.started_at),
+        billing_cadence=plan.billing_cadence,
+        elapsed_period_billing=command.elapsed_period_billing,
+        version_policy=command.version_policy,
+        auto_charge=command.auto_charge,
+        tax_exempt=command.tax_exempt,
+        payment_term_days=command.payment_term_days,
+        minimum_account_balance=command.minimum_account_balance,
+        session_expires_at=now + expiry,
+        ending_at=command.ending_at,
+        renewal_reminder_enabled=command.renewal_reminder_enabled,
+        renewal_reminder_days=command.renewal_reminder_days,
+        redirect_urls=command.redirect_urls,
+        custom=command.custom,
+    )
+
+
+async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> None:
+    """Makes the first invoice of what is due by now, and opens the running window's."""
+    subscription = terms.subscription
+    if subscription.started_at > now:
+        await periods.open_invoice(session, terms, sequence_number=0, ended=None)
+        return
+    running = window_at(terms, now)
+    if subscription.billing_starts_at == now and subscription.started_at < now:
+        await periods.open_invoice(session, terms, sequence_number=0, ended=running)
+        return
+    draft = await drafts.rate(session, terms, _elapsed_steps(terms, running))
+    if not draft.lines and draft.wallet_charge == 0:
+        await periods.open_invoice(session, terms, sequence_number=0, ended=running)
+        return
+    if draft.grand_total > 0:
+        subscription.status = "pending_payment"
+        await session.flush()
+    status = await _issue_first(session, terms, draft, now)
+    if status == "PAID":
+        await periods.open_invoice(session, terms, sequence_number=1, ended=running)
+
+
+def _elapsed_steps(terms: Terms, running: Period) -> list[Step]:
+    """Every boundary from the start to now: normally one, the start itself."""
+    version_id = terms.subscription.plan_version_id
+    windows: list[Period | None] = [None]
+    window = window_at(terms, terms.subscription.started_at)
+    while window.start <= running.start:
+        windows.append(window)
+        window = window_at(terms, window.end)
+    return [
+        Step(
+            ended=ended,
+            ended_version_id=version_id,
+            coming=coming,
+            coming_version_id=version_id,
+        )
+        for ended, coming in pairwise(windows)
+    ]
+
+
+async def _issue_first(session: AsyncSession, terms: Terms, draft: Draft, now: datetime) -> str:
+    invoice = periods.invoice_row(terms, sequence_number=0, period=draft.period)
+    invoice.grace_period_end = now
+    await invoices.add(session, invoice)
+    await issuing.store_draft(session, invoice, draft)
+    stored = await invoices.get(session, invoice.merchant_id, invoice.id)
+    if stored is None:
+        raise NotFound(f"No invoice {invoice.id}")
+    return await issuing.issue(session, terms, stored, now)
+
+
+async def _owe_workflow(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
+    await clocks.bind(
+        session,
+        subscription.merchant_id,
+        subscription.test_clock_id,
+        workflow_id(subscription.id),
+    )
+    await outbox.add(
+        session,
+        outbox.WorkflowStart(
+            merchant_id=subscription.merchant_id,
+            workflow_id=workflow_id(subscription.id),
+            workflow_type="Subscription",
+            argument={
+                "subscription_id": subscription.id,
+                "merchant_id": subscription.merchant_id,
+                "clock_id": subscription.test_clock_id,
+                "clock_now": None if subscription.test_clock_id is None else now.isoformat(),
+            },
+        ),
+    )
