@@ -218,13 +218,24 @@ class Shop:
     ) -> str:
         """One event, a minute from now unless the story says when; returns its id."""
         instant = at(when) if isinstance(when, str) else when
+        return self.report(contract.customer_id, meter, amount, instant, **content)
+
+    def report(
+        self,
+        subject: str,
+        meter: Meter,
+        amount: float | str,
+        when: datetime | None = None,
+        **content: Any,
+    ) -> str:
+        """The same of whoever is the subject."""
         sent = self.client.events.ingest(
             request={
                 "type": meter.event_type,
                 "source": "story",
-                "subject": contract.customer_id,
+                "subject": subject,
                 "data": {"amount": amount, **content},
-                "timestamp": instant or self.now + timedelta(minutes=1),
+                "timestamp": when or self.now + timedelta(minutes=1),
                 "idempotency_key": f"use-{next(self._numbers)}",
             }
         )

@@ -1,0 +1,198 @@
+"""Tales of beginnings: in the future, in the past with and without what went before, or twice.
+
+The shop opens on 15 June 2025. Late usage is not waited for here.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from paygentic_sdk import errors
+
+from tests.scenario.shop import Shop, at
+from tests.scenario.stage import Playbill, Tale, Telling
+
+OPENED = at("2025-06-15")
+GRACE = "PT0S"
+BOUNDARY = at("2025-07-15")
+
+
+def a_start_in_the_future(shop: Shop) -> Telling:
+    """From 1 July, 30.00 in advance and 1.00 a unit: active at once, billed on 1 July.
+
+    2 units used on 20 June are before the start and owed by nobody; 3 of July are in August's
+    invoice. July: 30.00.
+    """
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "30.00"), units), at("2025-07-01"))
+    assert contract.first.status == "active"
+    shop.use(contract, units, 2, "2025-06-20")
+    shop.use(contract, units, 3, "2025-07-02")
+    assert shop.bills(contract) == ["ACTIVE 30.00 + 0.00 = 30.00"]
+    yield BOUNDARY
+    assert shop.bills(contract) == ["ISSUED 30.00 + 0.00 = 30.00", "ACTIVE 33.00 + 0.00 = 33.00"]
+    assert shop.windows(contract, 0) == {"Rent": (at("2025-07-01"), at("2025-08-01"))}
+
+
+def a_start_in_the_future_by_usage(shop: Shop) -> Telling:
+    """From 1 July by usage alone: an empty first invoice at the start, then July's on 1 August."""
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(units), at("2025-07-01"))
+    yield BOUNDARY
+    shop.use(contract, units, 4)
+    assert shop.bills(contract) == ["PAID 0.00 + 0.00 = 0.00", "ACTIVE 4.00 + 0.00 = 4.00"]
+
+
+def a_start_in_the_future_in_a_stub(shop: Shop) -> Telling:
+    """From 1 July, boundaries on the 16th: 15 of the 30 days from 16 June: 30.00 / 2 = 15.00."""
+    plan = shop.plan(shop.fee("Rent", "30.00"), billing_anchor=at("2025-01-16"))
+    contract = shop.subscribe(plan, at("2025-07-01"))
+    yield BOUNDARY
+    assert shop.bills(contract)[0] == "ISSUED 15.00 + 0.00 = 15.00"
+    assert shop.windows(contract, 0)["Rent"] == (at("2025-07-01"), at("2025-07-16"))
+
+
+def a_start_in_the_past_without_what_went_before(shop: Shop) -> Telling:
+    """From 1 April, bought on 15 June: April and May are nobody's, June's 30.00 fell due before.
+
+    Billed is what falls due from now on: on 1 July all 5 units of June, the ones of 10 June too,
+    and July's 30.00: 35.00. The 7 units of May stay unbilled.
+    """
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "30.00"), units), at("2025-04-01"))
+    assert contract.first.status == "active"
+    assert contract.first.billing_starts_at == OPENED
+    shop.use(contract, units, 7, "2025-05-10")
+    shop.use(contract, units, 2, "2025-06-10")
+    shop.use(contract, units, 3, "2025-06-20")
+    yield BOUNDARY
+    assert shop.bills(contract)[0] == "ISSUED 35.00 + 0.00 = 35.00"
+    assert shop.windows(contract, 0) == {
+        "Units": (at("2025-06-01"), at("2025-07-01")),
+        "Rent": (at("2025-07-01"), at("2025-08-01")),
+    }
+
+
+def a_start_in_the_past_with_what_went_before(shop: Shop) -> Telling:
+    """From 1 April, bought on 15 June, `per_period`: three fees of 30.00 on one first invoice.
+
+    The boundaries 1 April, 1 May and 1 June have passed: 90.00 in advance, and 10.00 in arrears
+    for April and for May: 110.00, to be paid first. On 1 July: 30.00 + 10.00 for June = 40.00.
+    """
+    ahead, behind = shop.fee("Ahead", "30.00"), shop.fee("Behind", "10.00", term="in_arrears")
+    plan = shop.plan(ahead, behind)
+    contract = shop.subscribe(plan, at("2025-04-01"), elapsed_period_billing="per_period")
+    assert contract.first.status == "pending_payment"
+    assert shop.bills(contract)[0] == "PAID 110.00 + 0.00 = 110.00"
+    assert len(shop.lines(contract, 0)) == 5
+    yield BOUNDARY
+    assert shop.bills(contract)[1] == "ISSUED 40.00 + 0.00 = 40.00"
+
+
+def usage_that_went_before(shop: Shop) -> Telling:
+    """The customer used 3 in April and 4 in May before he bought, `per_period`: 7.00 at once.
+
+    2 of June wait for 1 July.
+    """
+    units = shop.meter("Units", "1")
+    customer = shop.customer()
+    for day, amount in (("04-10", 3), ("05-10", 4), ("06-10", 2)):
+        shop.report(customer, units, amount, at(f"2025-{day}"))
+    plan = shop.plan(units)
+    contract = shop.subscribe(
+        plan, at("2025-04-01"), customer_id=customer, elapsed_period_billing="per_period"
+    )
+    assert shop.bills(contract) == ["PAID 7.00 + 0.00 = 7.00", "ACTIVE 2.00 + 0.00 = 2.00"]
+    yield BOUNDARY
+    assert shop.bills(contract)[1] == "ISSUED 2.00 + 0.00 = 2.00"
+
+
+def a_stub_that_went_before(shop: Shop) -> Telling:
+    """From 11 May, boundaries on the 1st, `per_period`: 21 of May's 31 days and all of June.
+
+    31.00 x 21 / 31 = 21.00, and 31.00: 52.00.
+    """
+    plan = shop.plan(shop.fee("Rent", "31.00"), billing_anchor=at("2025-01-01"))
+    contract = shop.subscribe(plan, at("2025-05-11"), elapsed_period_billing="per_period")
+    assert shop.bills(contract)[0] == "PAID 52.00 + 0.00 = 52.00"
+    yield OPENED
+
+
+def a_day_back_is_not_backdated(shop: Shop) -> Telling:
+    """24 hours back is a normal start: its 30.00 are due. A minute more, and they are not."""
+    plan = shop.plan(shop.fee("Rent", "30.00"))
+    near = shop.subscribe(plan, OPENED - timedelta(hours=24), pays=False)
+    far = shop.subscribe(plan, OPENED - timedelta(hours=24, minutes=1))
+    assert near.first.status == "pending_payment"
+    assert shop.bills(near) == ["ISSUED 30.00 + 0.00 = 30.00"]
+    assert far.first.status == "active"
+    assert shop.windows(far, 0)["Rent"][0] == at("2025-07-13T23:59")
+    yield OPENED
+
+
+def twelve_months_back_and_no_more(shop: Shop) -> Telling:
+    """From 15 June 2024, `per_period`: thirteen fees of 1.00 are due, today's too. A day more: 400.
+
+    The whole invoice is 13.00.
+    """
+    plan = shop.plan(shop.fee("Rent", "1.00"))
+    contract = shop.subscribe(plan, at("2024-06-15"), elapsed_period_billing="per_period")
+    assert shop.bills(contract)[0] == "PAID 13.00 + 0.00 = 13.00"
+    with pytest.raises(errors.PaygenticError) as refused:
+        shop.subscribe(plan, at("2024-06-14"), elapsed_period_billing="per_period")
+    assert refused.value.status_code == 400
+    yield OPENED
+
+
+def subscribed_twice(shop: Shop) -> Telling:
+    """The same customer and plan again is the first subscription, and one fee of 30.00."""
+    plan = shop.plan(shop.fee("Rent", "30.00"))
+    contract = shop.subscribe(plan)
+    again = shop.subscribe(plan, customer_id=contract.customer_id)
+    assert again.id == contract.id
+    assert shop.bills(contract)[0] == "PAID 30.00 + 0.00 = 30.00"
+    assert len(shop.invoices(contract)) == 2
+    yield OPENED
+
+
+def a_free_start_owes_nothing(shop: Shop) -> Telling:
+    """A fee of 0.00 in advance: active at once, invoice 0 is PAID; then usage as ever."""
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(shop.fee("Free", "0"), units))
+    assert contract.first.status == "active"
+    shop.use(contract, units, 6)
+    yield BOUNDARY
+    assert shop.bills(contract)[:2] == ["PAID 0.00 + 0.00 = 0.00", "ISSUED 6.00 + 0.00 = 6.00"]
+
+
+def two_plans_of_one_customer(shop: Shop) -> Telling:
+    """Events say whose they are, not of which plan: each metric is billed where it is priced.
+
+    4 x 1.00 in one plan, 5 x 2.00 in the other.
+    """
+    one, two = shop.meter("One", "1"), shop.meter("Two", "2")
+    first = shop.subscribe(shop.plan(one))
+    second = shop.subscribe(shop.plan(two), customer_id=first.customer_id)
+    shop.use(first, one, 4)
+    shop.use(first, two, 5)
+    yield BOUNDARY
+    assert [shop.bills(each)[0].split(" = ")[1] for each in (first, second)] == ["4.00", "10.00"]
+
+
+def days_until_it_is_due(shop: Shop) -> Telling:
+    """Issued on 15 July 00:00, due 30 days later at midnight: 14 August."""
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(units), payment_term_days=30)
+    shop.use(contract, units, 1)
+    yield BOUNDARY
+    invoice = shop.invoices(contract)[0]
+    assert (invoice.issued_at, invoice.due_at) == (BOUNDARY, at("2025-08-14"))
+    assert Decimal(invoice.unpaid_amount) == 1
+
+
+def test_tale(tale: Tale, playbill: Playbill) -> None:
+    playbill.tell(tale)
+
+
+def test_the_books_agree(difference: str | None) -> None:
+    assert difference is None
