@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     database_url: str = Field(default="postgresql://localhost:5432/durabill")
     temporal_address: str | None = None
     temporal_namespace: str | None = None
+    temporal_ui_url: str | None = None
+    """Where operators see workflows, for links to their histories; default: no links."""
     gateway_url: str = "http://127.0.0.1:9900"
     public_url: str | None = None
     """Where customers reach the hosted pages; default: the address the request came to."""

@@ -87,6 +87,7 @@ class Explanation:
 
     price: PriceTerms
     origin: Origin
+    behavior: TaxBehavior
     parts: Sequence[Part]
     rated: Decimal
     """What the parts sum to."""
@@ -119,6 +120,7 @@ def explain(line: KeptLine) -> Explanation:
     return Explanation(
         price=price,
         origin=origin,
+        behavior=line.behavior,
         parts=parts,
         rated=rated,
         correction=correction,

@@ -152,6 +152,7 @@ class _Stack:
             "TEMPORAL_CONFIG_FILE": os.devnull,
             "DURABILL_TEMPORAL_ADDRESS": self._temporal.address,
             "DURABILL_TEMPORAL_NAMESPACE": temporal.NAMESPACE,
+            "DURABILL_TEMPORAL_UI_URL": self._temporal.ui_url,
             "DURABILL_DATABASE_URL": self._postgres.url(self._ports["database"]),
             "DURABILL_GATEWAY_URL": self._url("gateway"),
             "DURABILL_ADMIN_KEY": self._admin_key,

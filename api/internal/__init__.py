@@ -2,8 +2,14 @@
 
 from fastapi import APIRouter
 
-from api.internal import api_keys, audit_events, members, merchants
+from api.internal import api_keys, audit_events, explanations, members, merchants
 
 router = APIRouter(prefix="/internal/v1", tags=["Internal"])
-for each in (merchants.router, members.router, api_keys.router, audit_events.router):
+for each in (
+    merchants.router,
+    members.router,
+    api_keys.router,
+    audit_events.router,
+    explanations.router,
+):
     router.include_router(each)

@@ -1,10 +1,12 @@
 """Invoice transactions: drafted and issued once, numbered without gaps, booked to the cent."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import text
+from temporalio.testing import ActivityEnvironment
 
 from activities.invoices import InvoiceActivities, InvoiceRef
 from activities.organizations import CreatedMerchant
@@ -120,3 +122,21 @@ async def test_numbers_have_no_gaps_under_concurrency(
     finalized = await asyncio.gather(*(activities.finalize_invoice(ref) for ref in [*refs, *refs]))
     numbers = {each.invoice_number for each in finalized}
     assert numbers == {f"INV-2026-03-{number:03d}" for number in range(1, 6)}
+
+
+async def test_a_draft_names_the_run_that_made_it(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """A second run finds the draft made, and does not claim it."""
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    ref = await _closing(database, shop)
+    activities = InvoiceActivities(database)
+    for run_id in ("run-1", "run-2"):
+        environment = ActivityEnvironment()
+        environment.info = replace(
+            environment.info, workflow_id="invoice-close/sub/0", workflow_run_id=run_id
+        )
+        await environment.run(activities.draft_invoice, ref)
+    drafted = await _get(database, ref)
+    assert drafted.drafted_workflow_id == "invoice-close/sub/0"
+    assert drafted.drafted_run_id == "run-1"

@@ -208,15 +208,16 @@ class InProcess(Commands):
             )
         )
         assert rolled.closing is not None
-        ref = InvoiceRef(
-            merchant_id=merchant_id,
-            invoice_id=rolled.closing.invoice_id,
-            now=rolled.closing.grace_period_end,
-        )
+        closing = rolled.closing
+        await self.issue(merchant_id, closing.invoice_id, closing.grace_period_end)
+        return closing.invoice_id
+
+    async def issue(self, merchant_id: str, invoice_id: str, now: datetime) -> None:
+        """Drafts and issues an invoice that has begun to close."""
+        ref = InvoiceRef(merchant_id=merchant_id, invoice_id=invoice_id, now=now)
         invoicing = InvoiceActivities(self.database)
         await invoicing.draft_invoice(ref)
         await invoicing.finalize_invoice(ref)
-        return ref.invoice_id
 
 
 def app_with(database: Database, commands: Commands) -> FastAPI:

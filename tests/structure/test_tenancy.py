@@ -21,6 +21,7 @@ ACROSS_MERCHANTS = {
     "organizations.key_by_digest": "authentication: finds out who the merchant is",
     "organizations.revoke_key": "an operator names a key, not a merchant",
     "payments.session_by_token": "a hosted page: the unguessable token says whose it is",
+    "explanations.any_merchants": "an operator names an invoice, not a merchant",
     "outbox.claim": "the relay starts what any merchant is owed",
     "overdue.workflows": "the sweep looks for what any merchant is owed",
     "ledger.unbalanced_transfer": "a proof over all books",

@@ -1,0 +1,325 @@
+"""The steps to an invoice's amounts on the wire; every number is a decimal string, unrounded."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+from api.schema import Absent, Instant, Wire
+from billing import explanation, invoicing
+from billing.money import amount_text, text
+from billing.periods import Period
+from billing.pricing import breakdown
+from billing.proration import SHARE_DIGITS
+from billing.rating import Uses
+from billing.taxes import INCLUSIVE_DIGITS, TaxedAmount
+from models.queries import explanations
+
+
+def _maybe(amount: Decimal | None) -> str | None:
+    return None if amount is None else text(amount)
+
+
+class Window(Wire):
+    """Start included, end excluded, and its exact length."""
+
+    start: Instant
+    end: Instant
+    seconds: str
+
+    @classmethod
+    def of(cls, period: Period) -> Self:
+        """The answer for a period."""
+        return cls(start=period.start, end=period.end, seconds=text(period.seconds))
+
+
+class ExplainedPrice(Wire):
+    """The price as it was when the line was rated."""
+
+    price_id: str | None
+    plan_version_id: str | None
+    plan_version_number: int | None
+    model: str
+    properties: dict[str, Any]
+    payment_term: str
+    is_obligation: bool
+    is_instant: bool
+    in_tax_scope: bool
+
+
+class AddedUses(Wire):
+    """Single uses that accrued on the invoice; `amount` is at the prices that they brought."""
+
+    quantity: str
+    amount: str
+
+    @classmethod
+    def of(cls, uses: Uses) -> Self:
+        """The answer for uses."""
+        return cls(quantity=text(uses.quantity), amount=text(uses.amount))
+
+
+class UsageReading(Wire):
+    """What the meter read in the window, under the invoice's usage watermark."""
+
+    billable_metric_id: str
+    aggregation: str | None
+    reading: str
+    event_count: int | None
+    uses: AddedUses
+
+
+class Part(Wire):
+    """Units at a unit price; a band holds the units above its one bound up to the other."""
+
+    kind: str
+    units: Absent[str] = None
+    unit_price: Absent[str] = None
+    above: Absent[str] = None
+    up_to: Absent[str] = None
+    amount: str
+
+    @classmethod
+    def of(cls, part: breakdown.Part) -> Self:
+        """The answer for a part."""
+        return cls(
+            kind=part.kind,
+            units=_maybe(part.units),
+            unit_price=_maybe(part.unit_price),
+            above=_maybe(part.above),
+            up_to=_maybe(part.up_to),
+            amount=text(part.amount),
+        )
+
+
+def _parts(parts: Sequence[breakdown.Part]) -> list[Part]:
+    return [Part.of(each) for each in parts]
+
+
+class Correction(Wire):
+    """What was billed for the window before, at the price of the correction; it is taken off.
+
+    `carried` is what earlier corrections could not give back.
+    """
+
+    invoice_id: str | None
+    billed_quantity: str
+    billed_amount: str
+    parts: list[Part]
+    amount: str
+    carried: str
+
+    @classmethod
+    def of(cls, correction: explanation.Correction) -> Self:
+        """The answer for a correction."""
+        billed = correction.billed
+        return cls(
+            invoice_id=billed.invoice_id,
+            billed_quantity=text(billed.quantity),
+            billed_amount=text(billed.amount),
+            parts=_parts(correction.parts),
+            amount=text(correction.amount),
+            carried=text(billed.carried),
+        )
+
+
+class Proration(Wire):
+    """The owed amount times numerator, divided by denominator, to so many significant digits."""
+
+    cycle: Window
+    numerator: str
+    denominator: str
+    amount: str
+    significant_digits: int = SHARE_DIGITS
+    rounding: Literal["half_up"] = "half_up"
+
+
+class Tax(Wire):
+    """The tax on, or inside, the prorated amount.
+
+    Inside: the price is the amount divided by 1 + rate, to so many significant digits.
+    """
+
+    rate: str
+    source: str | None
+    behavior: str
+    price: str
+    tax: str
+    total: str
+    significant_digits: int = INCLUSIVE_DIGITS
+
+
+class Adjustment(Wire):
+    """A total that was cut to what the invoice can bear; the tax is cut in proportion.
+
+    `carried` is what the next invoice gives back.
+    """
+
+    kind: Literal["cut_to_what_is_owed"] = "cut_to_what_is_owed"
+    before: str
+    after: str
+    carried: str
+    significant_digits: int = SHARE_DIGITS
+
+
+class WalletTopUp(Wire):
+    """What the wallet must hold, and what it held."""
+
+    minimum: str
+    balance: str
+
+
+class Steps(Wire):
+    """From the reading to the amounts."""
+
+    price: ExplainedPrice
+    usage: Absent[UsageReading] = None
+    parts: list[Part]
+    rated_amount: str
+    correction: Absent[Correction] = None
+    owed_amount: str
+    proration: Proration
+    tax: Tax
+    adjustments: list[Adjustment]
+
+    @classmethod
+    def of(cls, line: explanations.ExplainedLine, steps: explanation.Explanation) -> Self:
+        """The answer for a line's steps."""
+        correction = steps.correction
+        return cls(
+            price=_price(line, steps),
+            usage=_usage(line, steps),
+            parts=_parts(steps.parts),
+            rated_amount=text(steps.rated),
+            correction=None if correction is None else Correction.of(correction),
+            owed_amount=text(steps.owed),
+            proration=Proration(
+                cycle=Window.of(steps.origin.cycle),
+                numerator=str(steps.fraction.numerator),
+                denominator=str(steps.fraction.denominator),
+                amount=text(steps.prorated),
+            ),
+            tax=_tax(steps, steps.taxed),
+            adjustments=_adjustments(line, steps),
+        )
+
+
+def _price(line: explanations.ExplainedLine, steps: explanation.Explanation) -> ExplainedPrice:
+    price = steps.price
+    return ExplainedPrice(
+        price_id=line.row.price_id,
+        plan_version_id=price.plan_version_id,
+        plan_version_number=line.plan_version_number,
+        model=price.model,
+        properties=dict(price.properties),
+        payment_term=line.row.payment_term,
+        is_obligation=price.is_obligation,
+        is_instant=price.is_instant,
+        in_tax_scope=price.in_scope,
+    )
+
+
+def _usage(line: explanations.ExplainedLine, steps: explanation.Explanation) -> UsageReading | None:
+    origin = steps.origin
+    if origin.usage is None:
+        return None
+    return UsageReading(
+        billable_metric_id=line.row.source_id,
+        aggregation=line.aggregation,
+        reading=text(origin.usage),
+        event_count=origin.event_count,
+        uses=AddedUses.of(origin.uses),
+    )
+
+
+def _tax(steps: explanation.Explanation, taxed: TaxedAmount) -> Tax:
+    return Tax(
+        rate=text(steps.price.tax_rate),
+        source=steps.price.tax_source if steps.price.in_scope else "outside_scope",
+        behavior=steps.behavior,
+        price=text(taxed.price),
+        tax=text(taxed.tax),
+        total=text(taxed.total),
+    )
+
+
+def _adjustments(
+    line: explanations.ExplainedLine, steps: explanation.Explanation
+) -> list[Adjustment]:
+    if steps.origin.uncut is None:
+        return []
+    cut = Adjustment(
+        before=text(steps.origin.uncut),
+        after=text(line.row.total_amount),
+        carried=text(line.row.carried),
+    )
+    return [cut]
+
+
+class ExplainedLine(Wire):
+    """A line as it is stored, and the steps to it."""
+
+    id: str
+    position: int
+    kind: str
+    display_name: str
+    source_id: str
+    source_name: str
+    source_unit: str
+    window: Window
+    quantity: str
+    unit_price: str
+    total_price: str
+    total_tax: str
+    total_amount: str
+    steps: Absent[Steps] = None
+    """None of a wallet's top-up, and of a line from before they were kept."""
+    wallet: Absent[WalletTopUp] = None
+    agrees: bool
+    """Whether the steps come to these amounts, to the last digit."""
+
+    @classmethod
+    def of(cls, line: explanations.ExplainedLine) -> Self:
+        """The answer for a line."""
+        row, steps = line.row, line.steps
+        top_up = (row.origin or {}).get("wallet")
+        return cls.from_row(
+            row,
+            window=Window.of(Period(row.period_start, row.period_end)),
+            quantity=text(row.quantity),
+            unit_price=text(row.unit_price),
+            total_price=text(row.total_price),
+            total_tax=text(row.total_tax),
+            total_amount=text(row.total_amount),
+            steps=None if steps is None else Steps.of(line, steps),
+            wallet=None if top_up is None else WalletTopUp(**top_up),
+            agrees=steps.agrees if steps is not None else top_up is not None,
+        )
+
+
+class Rounding(Wire):
+    """A sum over the lines, and what it was rounded to: the only rounding of money there is."""
+
+    unrounded: str
+    decimals: int
+    rounding: Literal["half_up", "half_down"]
+    amount: str
+
+    @classmethod
+    def of_price(cls, summed: invoicing.Summed, currency: str) -> Self:
+        """The subtotal, without a wallet's top-up; half down where price and tax both tie."""
+        return cls(
+            unrounded=text(summed.price),
+            decimals=summed.digits,
+            rounding="half_down" if summed.is_double_tie else "half_up",
+            amount=amount_text(summed.totals.subtotal, currency),
+        )
+
+    @classmethod
+    def of_tax(cls, summed: invoicing.Summed, currency: str) -> Self:
+        """The tax."""
+        return cls(
+            unrounded=text(summed.tax),
+            decimals=summed.digits,
+            rounding="half_up",
+            amount=amount_text(summed.totals.tax, currency),
+        )
