@@ -26,6 +26,7 @@ from api.intake import Intake
 from api.pages import checkout
 from api.pages.rendering import mount_static
 from api.resources import (
+    adjustments,
     billable_metrics,
     customers,
     disputes,
@@ -84,6 +85,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (events.router, "events"),
     (usage_conflicts.router, "events"),
     (subscriptions.router, "subscriptions"),
+    (adjustments.router, "subscriptions"),
     (line_items.router, "invoices"),
     (projected_invoices.router, "invoices"),
     (invoices.router, "invoices"),

@@ -22,6 +22,12 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.adjustments import (
+    AdjustmentActivities,
+    CreateAdjustment,
+    CreatedAdjustment,
+    DeleteAdjustment,
+)
 from activities.disputes import AnswerDispute, DisputeActivities, OpenDispute
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
 from activities.gateways.simulated import SimulatedGateway
@@ -137,6 +143,7 @@ class Commands:
         self._resets = ResetActivities(database)
         self._usage_charges = UsageChargeActivities(database)
         self._disputes = DisputeActivities(database)
+        self._adjustments = AdjustmentActivities(database)
 
     async def close(self) -> None:
         """Gives back what was opened."""
@@ -355,6 +362,14 @@ class Commands:
     ) -> CreatedManualLine:
         """Writes a line for an invoice to come, or finds the one that its key made."""
         return await self._manual_lines.create_manual_line(command, now)
+
+    async def create_adjustment(self, command: CreateAdjustment) -> CreatedAdjustment:
+        """Writes an adjustment of a subscription, or finds the one that its key made."""
+        return await self._adjustments.create_adjustment(command)
+
+    async def delete_adjustment(self, command: DeleteAdjustment) -> bool:
+        """Takes an adjustment back: True if it is gone, False if it was only ended."""
+        return await self._adjustments.delete_adjustment(command)
 
     async def create_refund(self, command: CreateRefund) -> str:
         """Gives a paid invoice back; returns the refund's id."""

@@ -20,6 +20,10 @@ from models.queries import drafts, invoices, payments, subscriptions
 from models.queries.invoices import OPEN_STATUSES
 from models.subscriptions import Subscription
 
+EVENT_TYPES: Mapping[str, Literal["usage", "discount"]] = {
+    "metric": "usage",
+    "adjustment": "discount",
+}
 # What was given up or taken back is owed by nobody.
 UNOWED_STATUSES = ("CANCELLED", "WRITTEN_OFF")
 
@@ -27,7 +31,7 @@ UNOWED_STATUSES = ("CANCELLED", "WRITTEN_OFF")
 class InvoiceLine(Wire):
     """A charge on an invoice; its amounts are not rounded."""
 
-    event_type: Literal["usage", "fee"]
+    event_type: Literal["usage", "fee", "discount"]
     event_id: str
     event_source_id: str
     billable_metric_id: str
@@ -39,7 +43,7 @@ class InvoiceLine(Wire):
     metric_unit: str
     item_id: str | None
     price_id: str | None
-    payment_term: str
+    payment_term: str | None
     period_start: Instant
     period_end: Instant
     quantity: Rate
@@ -56,7 +60,7 @@ class InvoiceLine(Wire):
         is_metered = row.kind == "metric"
         return cls.from_row(
             row,
-            event_type="usage" if is_metered else "fee",
+            event_type=EVENT_TYPES.get(row.kind, "fee"),
             event_id=row.id,
             event_source_id=row.source_id,
             billable_metric_id=row.source_id if is_metered else "",
@@ -64,6 +68,7 @@ class InvoiceLine(Wire):
             metric_name=row.source_name or row.display_name,
             metric_description=row.source_description,
             metric_unit=row.source_unit,
+            payment_term=None if row.kind == "adjustment" else row.payment_term,
             unit_price=text(row.unit_price),
             total_price=text(row.total_price),
             total_tax=text(row.total_tax),

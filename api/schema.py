@@ -101,6 +101,7 @@ PlanId = Annotated[str, _id("plan")]
 PlanVersionId = Annotated[str, _id("pver")]
 CustomerId = Annotated[str, _id("cus")]
 SubscriptionId = Annotated[str, _id("sub")]
+AdjustmentId = Annotated[str, _id("adj")]
 TestClockId = Annotated[str, _id("tc", "[a-zA-Z0-9]{16}")]
 InvoiceId = Annotated[str, _id("inv")]
 RefundId = Annotated[str, _id("crn")]
@@ -222,12 +223,32 @@ def _is_number(value: Any) -> bool:
     return -1e20 < value < 1e20  # also keeps infinities and NaN out
 
 
+_PLAIN_PATTERN = r"^[0-9]{1,34}(\.[0-9]{1,6})?$"
+_PLAIN = re.compile(_PLAIN_PATTERN)
+
+
+def _plain_decimal(value: Any) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str) or not _PLAIN.fullmatch(value):
+        raise ValueError("must be a plain decimal string: up to 34 digits and 6 decimals")
+    return Decimal(value)
+
+
 _AMOUNT_SCHEMA = {"type": "string", "pattern": r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"}
 
 Amount = Annotated[
     Decimal, BeforeValidator(_amount), PlainSerializer(plain, str), WithJsonSchema(_AMOUNT_SCHEMA)
 ]
 """A decimal string in major units."""
+
+Plain = Annotated[
+    Decimal,
+    BeforeValidator(_plain_decimal),
+    PlainSerializer(plain, str),
+    WithJsonSchema({"type": "string", "pattern": _PLAIN_PATTERN}),
+]
+"""A decimal string without sign or exponent: a share, or a number of units."""
 
 Rate = Annotated[
     Decimal,

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from billing.late_usage import amount_before
+from billing.late_usage import amount_before, owed_difference
 from billing.money import exact, text
 from billing.periods import Period
 from billing.pricing.breakdown import Part, breakdown, breakdown_of_uses
@@ -35,6 +35,9 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         "usage": _text(origin.usage),
         "event_count": origin.event_count,
         "uncut": _text(origin.uncut),
+        "measured": _text(origin.measured),
+        "discounted": _text(origin.discounted),
+        "part": None if origin.part is None else str(origin.part),
     }
     if origin.uses.quantity or origin.uses.amount:
         found["uses"] = [text(origin.uses.quantity), text(origin.uses.amount)]
@@ -111,9 +114,9 @@ def explain(line: KeptLine) -> Explanation:
     part = fraction(line.window, origin.cycle)
     with exact():
         rated = sum((each.amount for each in parts), Decimal(0))
-        owed = rated
-        if correction is not None:
-            owed = rated - correction.amount + correction.billed.carried
+    owed = rated
+    if correction is not None:
+        owed = owed_difference(price, correction.billed, rated, origin.part or Fraction(1))
     prorated = share(owed, part)
     taxed = apply_tax(prorated, line.tax_rate, line.behavior, in_scope=price.in_scope)
     outcome = taxed if origin.uncut is None else _cut(taxed, line.total.total)
@@ -138,8 +141,11 @@ def _parts(line: KeptLine, price: PriceTerms, origin: Origin) -> list[Part]:
         with exact():
             amount = line.quantity * line.unit_price
         return [Part("units", amount, units=line.quantity, unit_price=line.unit_price)]
-    if origin.usage is None:
-        return breakdown(price.model, price.properties, line.quantity)
+    if origin.discounted is not None and origin.part is not None:
+        taken = share(origin.discounted, origin.part).copy_negate()
+        return [Part("discount", taken)]
+    if origin.measured is not None or origin.usage is None:
+        return breakdown(price.model, price.properties, _billed_quantity(line, origin))
     metered = max(origin.usage, Decimal(0))
     if price.model == "dynamic":
         used = origin.uses
@@ -149,6 +155,14 @@ def _parts(line: KeptLine, price: PriceTerms, origin: Origin) -> list[Part]:
     if price.is_instant and not quantity:
         return []
     return breakdown(price.model, price.properties, quantity)
+
+
+def _billed_quantity(line: KeptLine, origin: Origin) -> Decimal:
+    """The line's own, or of a correction, all that it comes to with what was billed before."""
+    if origin.billed is None:
+        return line.quantity
+    with exact():
+        return origin.billed.quantity + line.quantity
 
 
 def _correction(price: PriceTerms, billed: Billed) -> Correction:
@@ -200,6 +214,9 @@ def _origin(line: KeptLine) -> Origin:
         uses=Uses(Decimal(quantity), Decimal(amount)),
         billed=None if billed is None else _billed(billed),
         uncut=_decimal(document.get("uncut")),
+        measured=_decimal(document.get("measured")),
+        discounted=_decimal(document.get("discounted")),
+        part=Fraction(document["part"]) if "part" in document else None,
     )
 
 

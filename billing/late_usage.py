@@ -12,9 +12,11 @@ from fractions import Fraction
 from typing import Final
 
 from billing import pricing
+from billing.adjustments import NO_RULE, QuantityRule
 from billing.money import exact
 from billing.periods import Period
 from billing.pricing.rated import averaged
+from billing.proration import share
 from billing.rating import NO_USES, Billed, Origin, PriceTerms, RatedLine, Uses, rate_usage
 from billing.taxes import TaxBehavior, apply_tax
 
@@ -25,11 +27,14 @@ LOOKED_BACK_PERIODS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a window's usage comes to now."""
+    """What a window's usage comes to now, and the deal under which it was billed."""
 
     usage: Decimal
     uses: Uses = NO_USES
     event_count: int | None = None
+    rule: QuantityRule = NO_RULE
+    kept: Fraction = Fraction(1)
+    """The part of its amount that percentage discounts have left."""
 
 
 def late_line(
@@ -40,8 +45,15 @@ def late_line(
     It is negative where the reading, or its price in a cheaper band, has fallen.
     """
     quantity, rated = rate_usage(price, now.usage, now.uses)
+    origin = Origin(window, now.usage, now.event_count, now.uses, billed=billed)
+    if now.rule != NO_RULE:
+        origin = replace(origin, measured=quantity)
+        quantity = now.rule.applied(quantity)
+        rated = pricing.rate(price.model, price.properties, quantity)
+    if now.kept != 1:
+        origin = replace(origin, part=now.kept)
     with exact():
-        amount = rated.amount - amount_before(price, billed) + billed.carried
+        amount = owed_difference(price, billed, rated.amount, now.kept)
         more = quantity - billed.quantity
     if not amount and not more:
         return None
@@ -56,7 +68,7 @@ def late_line(
         total_amount=taxed.total,
         fraction=Fraction(1),
         is_late=True,
-        origin=Origin(window, now.usage, now.event_count, now.uses, billed=billed),
+        origin=origin,
     )
 
 
@@ -88,3 +100,12 @@ def amount_before(price: PriceTerms, billed: Billed) -> Decimal:
     if price.is_instant and not billed.quantity:
         return Decimal(0)
     return pricing.rate(price.model, price.properties, billed.quantity).amount
+
+
+def owed_difference(price: PriceTerms, billed: Billed, amount: Decimal, kept: Fraction) -> Decimal:
+    """What is owed more than was billed, of an amount of which discounts have kept a part."""
+    before = amount_before(price, billed)
+    with exact():
+        if price.model == "dynamic":
+            return share(amount, kept) - before + billed.carried
+        return share(amount - before, kept) + billed.carried

@@ -27,11 +27,12 @@ CYCLES_MAX: Final = 1_000
 class PriceTerms:
     """A price as a subscription bills it; `tax_rate` is a fraction, `source_id` a fee or metric.
 
-    A manual line has the terms of a price that no catalogue holds.
+    A manual line has the terms of a price that no catalogue holds, an adjustment's line those of
+    the price that it discounts.
     """
 
     price_id: str
-    kind: Literal["fee", "metric", "manual"]
+    kind: Literal["fee", "metric", "manual", "adjustment"]
     source_id: str
     display_name: str
     model: str
@@ -50,6 +51,8 @@ class PriceTerms:
     """Where the rate was found."""
     plan_version_id: str | None = None
     """The plan version that it was read from; None where it was asked for by its own id."""
+    key: str = ""
+    """What the plan calls the line; the same from version to version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,21 @@ NO_USES: Final = Uses()
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What was used under a charge, read for a metric only, and what is billed in its place."""
+
+    usage: Decimal
+    uses: Uses = NO_USES
+    event_count: int | None = None
+    adjusted: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Billed:
     """What invoices have billed for a price and a window so far.
 
-    `amount` is what the price came to: without tax, or with the tax that lies inside it. `carried`
-    is what the last correction should have given back and could not.
+    `amount` is what the price came to, discounts off: without tax, or with the tax that lies inside
+    it. `carried` is what the last correction should have given back and could not.
     """
 
     quantity: Decimal
@@ -110,6 +123,12 @@ class Origin:
     """What a correction corrects."""
     uncut: Decimal | None = None
     """The total with tax, before it was cut to what the invoice can bear."""
+    measured: Decimal | None = None
+    """The quantity before adjustments, where they reached it."""
+    discounted: Decimal | None = None
+    """What a discount is taken off."""
+    part: Fraction | None = None
+    """The part that a discount takes, or that discounts have left of a correction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +148,8 @@ class RatedLine:
     carried: Decimal = Decimal(0)
     """What it gives back and its invoice cannot take; see `billing.late_usage`."""
     origin: Origin | None = None
+    adjustment_ids: tuple[str, ...] = ()
+    """Which adjustments reached it; see `billing.adjustments`."""
 
     @property
     def origin_of_cut(self) -> Origin | None:
@@ -169,13 +190,24 @@ def rate_charge(
     event_count: int | None = None,
 ) -> RatedLine:
     """Prices, prorates and taxes a charge; `usage` and `uses` are read for a metric only."""
+    return rate_measure(charge, Measure(usage, uses, event_count), behavior)
+
+
+def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> RatedLine:
+    """The same, also of an adjusted quantity."""
     price = charge.price
-    if price.kind == "fee":
-        quantity, rated = price.quantity, _rated(price, price.quantity)
-        origin = Origin(charge.cycle)
+    before = quantity = measured(charge, measure)
+    if measure.adjusted is not None:
+        quantity, rated = measure.adjusted, _rated(price, measure.adjusted)
+    elif price.kind == "fee":
+        rated = _rated(price, quantity)
     else:
-        quantity, rated = rate_usage(price, usage, uses)
-        origin = Origin(charge.cycle, usage, event_count, uses)
+        rated = rate_usage(price, measure.usage, measure.uses)[1]
+    origin = Origin(charge.cycle)
+    if price.kind != "fee":
+        origin = Origin(charge.cycle, measure.usage, measure.event_count, measure.uses)
+    if measure.adjusted is not None:
+        origin = replace(origin, measured=before)
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)
     taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
@@ -190,6 +222,13 @@ def rate_charge(
         fraction=part,
         origin=origin,
     )
+
+
+def measured(charge: Charge, measure: Measure) -> Decimal:
+    """The quantity that a charge bills unless it is adjusted."""
+    if charge.price.kind == "fee":
+        return charge.price.quantity
+    return rate_usage(charge.price, measure.usage, measure.uses)[0]
 
 
 def rate_usage(

@@ -80,7 +80,7 @@ class InvoiceLine(Table, table=True):
     invoice_id: str = Field(foreign_key="invoices.id")
     position: int
     kind: str
-    """`metric`, `fee`, `wallet` or `manual`."""
+    """`metric`, `fee`, `wallet`, `manual` or `adjustment`."""
     price_id: str | None = Field(default=None, foreign_key="prices.id")
     source_id: str
     """The metric's or the fee's id."""
@@ -104,6 +104,8 @@ class InvoiceLine(Table, table=True):
     """What a line of late usage should have given back and could not: the next invoice does."""
     origin: dict[str, Any] | None = document(nullable=True, default=None)
     """What it was rated from (`billing.explanation`); null on lines from before it was kept."""
+    adjustment_ids: list[str] = document(default_factory=list)
+    """The adjustments that reached its quantity, or the one that an `adjustment` line is of."""
 
 
 class InvoiceCounter(Table, table=True):

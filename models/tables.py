@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from models import (
+    adjustments,
     audit,
     billable_metrics,
     customers,
@@ -34,6 +35,7 @@ from models import (
 )
 
 MODULES = (
+    adjustments,
     audit,
     billable_metrics,
     customers,

@@ -1,6 +1,6 @@
 """Line items across a subscription: stored ones as billed, pending ones as they stand now."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -34,7 +34,14 @@ from billing.rating import RatedLine
 from models.base import wall_now
 from models.invoices import Invoice, InvoiceLine
 from models.manual_lines import ManualLine
-from models.queries import drafts, invoices, manual_lines, subscriptions, test_clocks
+from models.queries import (
+    adjustments,
+    drafts,
+    invoices,
+    manual_lines,
+    subscriptions,
+    test_clocks,
+)
 from models.queries.invoices import NO_LINES, OPEN_STATUSES, LineScope
 from models.subscriptions import Subscription
 
@@ -56,7 +63,7 @@ class LineItem(Wire):
     subscription_id: str
     customer_id: str
     invoice_id: str | None
-    type: Literal["fee", "metered", "manual"]
+    type: Literal["fee", "metered", "manual", "adjustment"]
     status: Status
     display_name: str
     description: str | None
@@ -66,7 +73,7 @@ class LineItem(Wire):
     invoice_at: Instant
     price_id: str | None
     item_id: str | None
-    payment_term: str
+    payment_term: str | None
     unit_price: str
     quantity: str | None
     metered_quantity: str | None
@@ -81,12 +88,13 @@ class LineItem(Wire):
     updated_at: Instant
 
     @classmethod
-    def of(cls, line: InvoiceLine, invoice: Invoice) -> Self:
-        """The answer for a line, stored or not."""
+    def of(cls, line: InvoiceLine, invoice: Invoice, waiving: Collection[str]) -> Self:
+        """The answer for a line, stored or not; `waiving` are the usage discounts among deals."""
         is_metered = line.kind == "metric"
         is_pending = invoice.status in OPEN_STATUSES
         is_estimate = is_metered and is_pending
         nothing = amount_text(Decimal(0), invoice.currency)
+        metered = Decimal((line.origin or {}).get("measured", line.quantity))
         return cls.from_row(
             line,
             subscription_id=invoice.subscription_id,
@@ -99,23 +107,26 @@ class LineItem(Wire):
             invoice_at=invoice.issued_at or invoice.ended_to or invoice.period_start,
             unit_price=text(line.unit_price),
             quantity=None if is_estimate else text(line.quantity),
-            metered_quantity=None if is_estimate or not is_metered else text(line.quantity),
+            metered_quantity=None if is_estimate or not is_metered else text(metered),
             subtotal=nothing if is_estimate else text(line.total_price),
             taxes_total=None if is_estimate else text(line.total_tax),
             total=nothing if is_estimate else text(line.total_amount),
-            estimated_metered_quantity=text(line.quantity) if is_estimate else None,
+            estimated_metered_quantity=text(metered) if is_estimate else None,
             estimated_subtotal=text(line.total_price) if is_pending else None,
             calculated_at=None if is_pending else invoice.issued_at,
-            usage_discount_ids=[],
+            payment_term=None if line.kind == "adjustment" else line.payment_term,
+            usage_discount_ids=[found for found in line.adjustment_ids if found in waiving],
             created_at=invoice.created_at,
             updated_at=invoice.updated_at,
         )
 
 
-def _type(kind: str) -> Literal["fee", "metered", "manual"]:
+def _type(kind: str) -> Literal["fee", "metered", "manual", "adjustment"]:
     if kind == "metric":
         return "metered"
-    return "manual" if kind == "manual" else "fee"
+    if kind == "manual":
+        return "manual"
+    return "adjustment" if kind == "adjustment" else "fee"
 
 
 def _written(row: ManualLine, line: RatedLine) -> LineItem:
@@ -219,8 +230,9 @@ async def list_line_items(
         behind = max(paging.offset - len(pending), 0)
         stored = await invoices.stored_lines(session, scope, limit=paging.limit, offset=behind)
     shown = [*pending[paging.offset :], *stored.page][: paging.limit]
+    waiving = await _waiving(session, caller.merchant_id, [line for line, _ in shown])
     return LineItems(
-        data=[LineItem.of(line, invoice) for line, invoice in shown],
+        data=[LineItem.of(line, invoice, waiving) for line, invoice in shown],
         total_count=len(pending) + stored.count,
         summary=_summary(subscription.currency, pending, stored.fee_subtotal),
         items=[] if "items" in wanted.expand else None,
@@ -302,6 +314,13 @@ async def _pending(
             draft = await drafts.of_invoice(session, terms, invoice)
             lines.extend((line, invoice) for line in drafts.line_rows(invoice, draft))
     return lines
+
+
+async def _waiving(session: Session, merchant_id: str, lines: Sequence[InvoiceLine]) -> set[str]:
+    """Which of the adjustments that reached these lines took units off them."""
+    reaching = {found for line in lines for found in line.adjustment_ids}
+    deal = await adjustments.named(session, merchant_id, reaching)
+    return {key for key, each in deal.items() if each.kind == "usageDiscount"}
 
 
 def _summary(

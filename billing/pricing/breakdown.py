@@ -16,7 +16,15 @@ from billing.pricing.properties import number
 from billing.pricing.tiers import Tier, read_tiers
 
 PartKind = Literal[
-    "units", "band", "flat", "packages", "share", "least_charge", "greatest_charge", "uses"
+    "units",
+    "band",
+    "flat",
+    "packages",
+    "share",
+    "least_charge",
+    "greatest_charge",
+    "uses",
+    "discount",
 ]
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.adjustments import rate_adjusted
 from billing.explanation import document_of
 from billing.ids import derived_id
 from billing.invoicing import Totals, floor_rebates, period_of, totals
@@ -18,19 +19,11 @@ from billing.late_usage import with_carried
 from billing.manual_lines import fit_credits
 from billing.money import text, to_minor_unit
 from billing.periods import Period, boundary, index_at
-from billing.rating import (
-    NO_USES,
-    Charge,
-    PriceTerms,
-    RatedLine,
-    Uses,
-    charges_at,
-    rate_charge,
-)
+from billing.rating import NO_USES, Charge, Measure, PriceTerms, RatedLine, Uses, charges_at
 from billing.taxes import TaxBehavior
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
-from models.queries import invoices, ledger, manual_lines, usage, usage_charges
+from models.queries import adjustments, invoices, ledger, manual_lines, usage, usage_charges
 from models.queries.late_usage import LateUsage, late_usage
 from models.queries.terms import (
     PriceSet,
@@ -126,21 +119,23 @@ async def rate(
     sets[""] = others
     found = await _usage(session, terms, charges, sets)
     behavior = terms.behavior
-    full = [_rated(charge, found, uses, behavior) for charge in charges]
+    deal = await adjustments.of_subscription(
+        session, terms.subscription.merchant_id, terms.subscription.id
+    )
+    measures = [_measure(charge, found, uses) for charge in charges]
+    full = rate_adjusted(charges, measures, deal, behavior)
     late = NOTHING_LATE if invoice is None else await late_usage(session, terms, invoice)
     full += late.lines
     manual = [] if invoice is None else await manual_lines.waiting_for(session, invoice)
     written = [manual_lines.rated(terms, row) for row in manual]
     lines = _bounded(full, written, behavior)
-    windows = [w for step in steps for w in (step.ended, step.coming) if w is not None]
-    fallback = Period(min(w.start for w in windows), max(w.end for w in windows))
     wallet_charge, wallet_origin = await _wallet_charge(session, terms, steps)
     names = {key: value for each in sets.values() for key, value in each.names.items()}
     return Draft(
         lines=lines,
         names={**late.names, **names, **{row.id: manual_lines.names(row) for row in manual}},
         totals=totals(lines, terms.plan.currency, behavior),
-        period=period_of((line for line in lines if line.price.kind != "manual"), fallback),
+        period=period_of((line for line in lines if line.price.kind != "manual"), _span(steps)),
         wallet_charge=wallet_charge,
         wallet_origin=wallet_origin,
         watermark=watermark,
@@ -148,16 +143,18 @@ async def rate(
     )
 
 
-def _rated(
-    charge: Charge,
-    readings: Mapping[tuple[str, Period], usage.Reading],
-    uses: Mapping[str, Uses],
-    behavior: TaxBehavior,
-) -> RatedLine:
-    price = charge.price
-    read = readings.get((price.source_id, charge.window), NO_READING)
-    used = uses.get(price.price_id, NO_USES)
-    return rate_charge(charge, read.value, behavior, used, read.event_count)
+def _span(steps: Sequence[Step]) -> Period:
+    """All the time that the boundaries bill."""
+    windows = [w for step in steps for w in (step.ended, step.coming) if w is not None]
+    return Period(min(w.start for w in windows), max(w.end for w in windows))
+
+
+def _measure(
+    charge: Charge, readings: Mapping[tuple[str, Period], usage.Reading], uses: Mapping[str, Uses]
+) -> Measure:
+    read = readings.get((charge.price.source_id, charge.window), NO_READING)
+    used = uses.get(charge.price.price_id, NO_USES)
+    return Measure(read.value, used, read.event_count)
 
 
 def _bounded(
@@ -321,6 +318,7 @@ def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
             tax_rate=line.price.tax_rate if line.price.in_scope else Decimal(0),
             carried=line.carried,
             origin=document_of(line),
+            adjustment_ids=list(line.adjustment_ids),
         )
         for position, line in enumerate(draft.lines)
     ]
@@ -333,7 +331,10 @@ def _line_id(invoice: Invoice, line: RatedLine) -> str:
     """A manual line keeps the id that its merchant knows it by."""
     if line.price.kind == "manual":
         return line.price.price_id
-    return derived_id("li", invoice.id, line.price.price_id, line.window.start.isoformat())
+    parts = [invoice.id, line.price.price_id, line.window.start.isoformat()]
+    if line.price.kind == "adjustment":
+        parts += line.adjustment_ids
+    return derived_id("li", *parts)
 
 
 def _wallet_row(invoice: Invoice, draft: Draft, position: int) -> InvoiceLine:

@@ -15,6 +15,7 @@ from sqlmodel import col
 from sqlmodel import select as select_rows
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.adjustments import kept_share, rule_of
 from billing.late_usage import (
     LOOKED_BACK_DAYS,
     LOOKED_BACK_PERIODS,
@@ -26,7 +27,7 @@ from billing.periods import Period, boundary, index_at
 from billing.rating import NO_USES, Billed, PriceTerms, RatedLine, Uses
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
-from models.queries import usage, usage_charges, usage_voids
+from models.queries import adjustments, usage, usage_charges, usage_voids
 from models.queries.terms import PriceSet, SourceNames, Terms, metered_prices
 from models.usage import UsageEvent
 
@@ -45,7 +46,10 @@ class LateUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Window:
-    """A price and a window that were billed, by which invoice, and up to which snapshot."""
+    """A price and a window that were billed, by which invoice, and up to which snapshot.
+
+    `adjustment_ids` are those under which it was billed at first.
+    """
 
     price_id: str
     period: Period
@@ -53,6 +57,7 @@ class _Window:
     watermark: str
     tax_rate: Decimal
     billed: Billed
+    adjustment_ids: Sequence[str]
 
 
 async def late_usage(session: AsyncSession, terms: Terms, invoice: Invoice | None) -> LateUsage:
@@ -100,7 +105,7 @@ async def _windows(
         select_rows(InvoiceLine).where(
             col(InvoiceLine.merchant_id) == terms.subscription.merchant_id,
             col(InvoiceLine.invoice_id).in_([each.id for each in earlier]),
-            col(InvoiceLine.kind) == "metric",
+            col(InvoiceLine.kind).in_(("metric", "adjustment")),
             col(InvoiceLine.period_end) > since,
         )
     )
@@ -109,16 +114,21 @@ async def _windows(
     for line in sorted(rows.all(), key=lambda line: order[line.invoice_id]):
         key = (line.price_id or "", line.period_start, line.period_end)
         found.setdefault(key, []).append(line)
-    return [_window(lines, earlier, terms) for _, lines in sorted(found.items())]
+    return [
+        _window(lines, earlier, terms)
+        for _, lines in sorted(found.items())
+        if any(line.kind == "metric" for line in lines)
+    ]
 
 
 def _window(lines: Sequence[InvoiceLine], earlier: Sequence[Invoice], terms: Terms) -> _Window:
-    first, last = lines[0], lines[-1]
+    readings = [line for line in lines if line.kind == "metric"]
+    first, last = readings[0], readings[-1]
     billing = next(at for at, each in enumerate(earlier) if each.id == first.invoice_id)
     marks = [earlier[billing].usage_watermark]
     marks += [each.late_watermark for each in earlier[billing + 1 :]]
     with exact():
-        quantity = sum((line.quantity for line in lines), Decimal(0))
+        quantity = sum((line.quantity for line in readings), Decimal(0))
         amount = sum((_basis(line, terms) for line in lines), Decimal(0))
     return _Window(
         price_id=first.price_id or "",
@@ -127,6 +137,7 @@ def _window(lines: Sequence[InvoiceLine], earlier: Sequence[Invoice], terms: Ter
         watermark=next(mark for mark in reversed(marks) if mark is not None),
         tax_rate=first.tax_rate,
         billed=Billed(quantity, amount, last.carried, first.invoice_id),
+        adjustment_ids=first.adjustment_ids,
     )
 
 
@@ -248,11 +259,21 @@ async def _readings(
         end=period.end,
     )
     readings = {}
+    deal = await adjustments.named(
+        session, merchant_id, {found for each in windows for found in each.adjustment_ids}
+    )
     for each in windows:
         added = (await usage_charges.accrued(session, merchant_id, each.invoice_id)).get(
             each.price_id
         )
         uses = NO_USES if added is None else Uses(added.quantity, added.price)
         read = sums[sources[each.price_id]]
-        readings[each.price_id] = Reading(read.value, uses, read.event_count)
+        billed_under = [rule for key, rule in deal.items() if key in each.adjustment_ids]
+        readings[each.price_id] = Reading(
+            read.value,
+            uses,
+            read.event_count,
+            rule=rule_of(billed_under),
+            kept=kept_share(period, billed_under),
+        )
     return readings

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.adjustments import Adjustment, rate_adjusted
 from billing.invoicing import Totals, period_of, totals
 from billing.periods import Period
-from billing.rating import Charge, RatedLine, rate_charge
+from billing.rating import Charge, Measure, RatedLine
 from models.invoices import Invoice
-from models.queries import invoices
+from models.queries import adjustments, invoices
 from models.queries.drafts import Step, charges_of, step_of, window_at
 from models.queries.terms import PriceSet, Terms, price_set
 
@@ -41,13 +42,15 @@ async def project(
         session, subscription.merchant_id, subscription.id, "ACTIVE"
     )
     number = running[0].sequence_number if running else 1
+    deal = await adjustments.of_subscription(session, subscription.merchant_id, subscription.id)
     sets: dict[str, PriceSet] = {}
     found: list[Projection] = []
     for step in _steps(terms, _first(terms, running, now), span.end):
         for version_id in {step.ended_version_id, step.coming_version_id} - sets.keys():
             sets[version_id] = await price_set(session, terms, version_id)
         if span.start <= _moment(step):
-            found.append(_projected(terms, number, step, charges_of(terms, step, sets)))
+            charges = charges_of(terms, step, sets)
+            found.append(_projected(terms, number, step, _fee_lines(terms, charges, deal)))
         number += 1
     return found
 
@@ -100,12 +103,15 @@ def _upcoming(terms: Terms, version_id: str) -> str:
     return version_id if is_pinned else terms.plan.default_version_id
 
 
-def _projected(terms: Terms, number: int, step: Step, charges: Sequence[Charge]) -> Projection:
-    lines = [
-        rate_charge(charge, Decimal(0), terms.behavior)
-        for charge in charges
-        if charge.price.kind == "fee"
-    ]
+def _fee_lines(
+    terms: Terms, charges: Sequence[Charge], deal: Sequence[Adjustment]
+) -> list[RatedLine]:
+    fees = [charge for charge in charges if charge.price.kind == "fee"]
+    nothing = [Measure(Decimal(0))] * len(fees)
+    return rate_adjusted(fees, nothing, deal, terms.behavior)
+
+
+def _projected(terms: Terms, number: int, step: Step, lines: Sequence[RatedLine]) -> Projection:
     windows = [window for window in (step.ended, step.coming) if window is not None]
     fallback = Period(min(each.start for each in windows), max(each.end for each in windows))
     return Projection(

@@ -1,7 +1,7 @@
 """The terms of a subscription: its rows and prices as billing sees them; it rates nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sqlmodel import col, select
@@ -82,7 +82,7 @@ class PriceSet:
 async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> PriceSet:
     """The prices of a plan version, in the plan's order."""
     rows = await session.exec(
-        select(Price, BillableMetric, Fee)
+        select(Price, BillableMetric, Fee, col(PlanLine.key))
         .join(PlanLine, col(PlanLine.price_id) == col(Price.id))
         .outerjoin(BillableMetric, col(BillableMetric.id) == col(Price.billable_metric_id))
         .outerjoin(Fee, col(Fee.id) == col(Price.fee_id))
@@ -95,8 +95,8 @@ async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> Pri
     prices: list[PriceTerms] = []
     metrics: dict[str, BillableMetric] = {}
     names: dict[str, SourceNames] = {}
-    for price, metric, fee in rows:
-        prices.append(price_terms(terms, price, version_id))
+    for price, metric, fee, key in rows:
+        prices.append(replace(price_terms(terms, price, version_id), key=key))
         if metric is not None:
             metrics[metric.id] = metric
             names[price.id] = _metric_names(metric)

@@ -35,6 +35,12 @@ async def furnish(shop: Shop, commands: InProcess) -> None:
     clock = await shop.clock(wall_now().isoformat())
     await shop.subscribe(plan, testClockId=clock)
     bought = await shop.subscribe(plan)
+    await shop.post(
+        f"/v0/subscriptions/{bought['id']}/adjustments",
+        type="percentageDiscount",
+        percentageDiscount="0.5",
+        effectiveFrom=wall_now().isoformat(),
+    )
     page = bought["payment"]["checkoutUrl"]
     assert (await shop.client.post(page, data=CARD)).is_success
     await shop.post(f"/v2/invoices/{bought['payment']['invoiceId']}/refunds")

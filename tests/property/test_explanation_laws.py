@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing import pricing
+from billing.adjustments import (
+    NO_RULE,
+    UNITLESS_MODELS,
+    Adjustment,
+    Kind,
+    kept_share,
+    rate_adjusted,
+    rule_of,
+)
 from billing.explanation import Explanation, KeptLine, document_of, explain
 from billing.invoicing import floor_rebates
 from billing.late_usage import Reading, late_line, with_carried
@@ -17,7 +26,7 @@ from billing.manual_lines import ManualLine, fit_credits, rate_manual
 from billing.money import exact, text
 from billing.periods import Period
 from billing.pricing.breakdown import breakdown
-from billing.rating import Billed, Charge, PriceTerms, RatedLine, Uses, rate_charge
+from billing.rating import Billed, Charge, Measure, PriceTerms, RatedLine, Uses, rate_charge
 from billing.taxes import TaxBehavior, TaxedAmount
 from tests.property.strategies import amounts, charges, prices, rates, tiers, usages
 
@@ -148,6 +157,53 @@ def test_a_correction_is_told_to_the_digit(
     assert told(line, behavior).agrees
     (cut,) = with_carried([line], floor_rebates([line]), behavior)
     assert told(cut, behavior).agrees
+
+
+@given(charges(), usages, usages, rates, behaviors)
+def test_an_adjusted_charge_and_its_discount_are_told_to_the_digit(
+    charge: Charge, usage: Decimal, units: Decimal, rate: Decimal, behavior: TaxBehavior
+) -> None:
+    deal = _deal(charge.window, units, rate)
+    lines = rate_adjusted([charge], [Measure(usage, event_count=2)], deal, behavior)
+    explained = [told(line, behavior) for line in lines]
+    assert all(each.agrees for each in explained)
+    assert [each.origin for each in explained] == [line.origin for line in lines]
+
+
+@given(metered(), st.tuples(usages, usages, usages), rates, behaviors)
+def test_a_correction_under_a_deal_is_told_to_the_digit(
+    price: PriceTerms,
+    drawn: tuple[Decimal, Decimal, Decimal],
+    rate: Decimal,
+    behavior: TaxBehavior,
+) -> None:
+    before, now, units = drawn
+    deal = _deal(PERIOD, units, rate)
+    is_countable = price.model not in UNITLESS_MODELS and not price.is_instant
+    rule = rule_of(deal) if is_countable else NO_RULE
+    reading = Reading(now, rule=rule, kept=kept_share(PERIOD, deal))
+    line = late_line(price, PERIOD, Billed(before, Decimal(7), Decimal(-1)), reading, behavior)
+    if line is not None:
+        assert told(line, behavior).agrees
+
+
+def _deal(window: Period, units: Decimal, rate: Decimal) -> list[Adjustment]:
+    kinds: dict[Kind, Decimal] = {
+        "usageDiscount": units,
+        "minimumQuantity": units / 2,
+        "percentageDiscount": rate,
+    }
+    return [
+        Adjustment(
+            adjustment_id=f"adj_{kind}",
+            kind=kind,
+            value=value,
+            start=window.start - timedelta(days=1),
+            end=None,
+            target_id="price_1",
+        )
+        for kind, value in kinds.items()
+    ]
 
 
 @given(amounts, prices, rates, behaviors)

@@ -12,6 +12,7 @@ from tests.contract.drives import (
     lifecycles,
     refunds,
     reports,
+    terms,
 )
 from tests.contract.world import World
 
@@ -22,4 +23,5 @@ CASES: dict[str, Callable[[World], object]] = {
     **lifecycles.CASES,
     **refunds.CASES,
     **reports.CASES,
+    **terms.CASES,
 }
