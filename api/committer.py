@@ -19,15 +19,16 @@ from starlette.exceptions import HTTPException
 
 from models.base import wall_now
 from models.database import Database
-from models.queries import usage, usage_conflicts
+from models.queries import usage, usage_appends, usage_conflicts
 from models.queries.usage import EventRow
+from models.statement_pipe import StatementPipe
 
 log = structlog.get_logger(__name__)
 
 ROWS_MAX = 2_000
 """In one statement; more of them gain nothing and delay the answers."""
 WAITING_MAX = 30_000
-RUNNERS = 2
+RUNNERS = 1
 ATTEMPTS = 2
 # One merchant's mistake in a row must not be everybody's: these halve the batch until it stands
 # alone. All else that goes wrong is the server's, and concerns the whole batch.
@@ -58,6 +59,7 @@ class Committer:
         self._waiting: deque[_Lot] = deque()
         self._rows_waiting = 0
         self._runners: set[asyncio.Task[None]] = set()
+        self._pipes: list[StatementPipe] = []
 
     async def store(self, events: Sequence[EventRow], *, live: bool) -> list[Outcome]:
         """Stores the events; returns when they are committed.
@@ -120,15 +122,47 @@ class Committer:
         unstamped = {event.id for event in events if event.timestamp is None}
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._database.autocommit() as connection:
-                    if unstamped:
+                if unstamped:
+                    async with self._database.autocommit() as connection:
                         await _stamp(connection, lots)
-                    return await _append(connection, events, unstamped)
+                return await self._append(events, unstamped)
             except psycopg.OperationalError as error:
                 log.warning("usage_not_stored", kind=type(error).__name__, attempt=attempt)
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError
+
+    async def _append(self, events: Sequence[EventRow], unstamped: set[str]) -> list[Outcome]:
+        try:
+            created = await self._created(events)
+        except REFUSALS as error:
+            if len(events) == 1:
+                log.warning("usage_event_refused", kind=type(error).__name__)
+                return [Outcome("refused", events[0])]
+            middle = len(events) // 2
+            return [
+                *await self._append(events[:middle], unstamped),
+                *await self._append(events[middle:], unstamped),
+            ]
+        if created is None:
+            return [Outcome("created", event) for event in events]
+        repeated = [event for event, new in zip(events, created, strict=True) if not new]
+        async with self._database.autocommit() as connection:
+            stored = await _told_apart(connection, repeated, unstamped)
+        return [
+            Outcome("created", event) if new else Outcome("duplicate", stored.get(event.id, event))
+            for event, new in zip(events, created, strict=True)
+        ]
+
+    async def _created(self, events: Sequence[EventRow]) -> list[bool] | None:
+        pipe = self._pipes.pop() if self._pipes else await usage_appends.opened(self._database)
+        try:
+            return await usage_appends.append(pipe, events)
+        finally:
+            if pipe.is_idle:
+                self._pipes.append(pipe)
+            else:
+                await pipe.close()
 
 
 def _fail(lots: Sequence[_Lot], error: BaseException) -> None:
@@ -153,23 +187,10 @@ async def _stamp(connection: AsyncConnection, lots: Sequence[_Lot]) -> None:
             event.timestamp = clocks.get((event.merchant_id, subject), now)
 
 
-async def _append(
-    connection: AsyncConnection, events: Sequence[EventRow], unstamped: set[str]
-) -> list[Outcome]:
-    try:
-        created = await usage.append_now(connection, events)
-    except REFUSALS as error:
-        if len(events) == 1:
-            log.warning("usage_event_refused", kind=type(error).__name__)
-            return [Outcome("refused", events[0])]
-        middle = len(events) // 2
-        return [
-            *await _append(connection, events[:middle], unstamped),
-            *await _append(connection, events[middle:], unstamped),
-        ]
-    if created is None:
-        return [Outcome("created", event) for event in events]
-    repeated = [event for event, new in zip(events, created, strict=True) if not new]
+async def _told_apart(
+    connection: AsyncConnection, repeated: Sequence[EventRow], unstamped: set[str]
+) -> dict[str, EventRow]:
+    """Those that are stored otherwise than they came, as they are stored; conflicts are noted."""
     stored = await usage.stored_otherwise(connection, repeated, unstamped)
     conflicts = [
         event
@@ -179,7 +200,4 @@ async def _append(
     ]
     if conflicts:
         await usage_conflicts.note(connection, conflicts)
-    return [
-        Outcome("created", event) if new else Outcome("duplicate", stored.get(event.id, event))
-        for event, new in zip(events, created, strict=True)
-    ]
+    return stored

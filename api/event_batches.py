@@ -68,7 +68,16 @@ class Batch:
     async def answer(self) -> bytes:
         """Stores what can be stored; the body of the answer."""
         headers = dict(self._request.scope["headers"])
-        texts = _apart(headers, _unpacked(headers, await self._request.body()))
+        body = _unpacked(headers, await self._request.body())
+        content_type = cloud_events.content_type_of(headers)
+        if content_type not in LINES and content_type != cloud_events.BATCHED:
+            usual = event_reading.read_all(body, self._caller.merchant_id)
+            if usual is not None and 1 <= len(usual) <= EVENTS_MAX:
+                return await self._answered(dict(enumerate(usual)), [None] * len(usual))
+        return await self._one_by_one(headers, body)
+
+    async def _one_by_one(self, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
+        texts = _apart(headers, body)
         structured = cloud_events.content_type_of(headers) == cloud_events.BATCHED
         entries: list[Entry | None] = [None] * len(texts)
         readings: dict[int, Reading] = {}
@@ -79,6 +88,11 @@ class Batch:
                 )
             except (BillingError, RequestValidationError, Refused) as error:
                 entries[position] = await self._refused(error)
+        return await self._answered(readings, entries)
+
+    async def _answered(
+        self, readings: Mapping[int, Reading], entries: list[Entry | None]
+    ) -> bytes:
         await self._store(readings, entries)
         return b'{"object":"list","data":' + msgspec.json.encode(entries) + b"}"
 

@@ -69,13 +69,12 @@ class EventLane:
 
     async def __call__(self, request: Arrived) -> Answer | Arrived:
         """The answer, or the request that the route shall answer."""
-        if cloud_events.is_cloud_event(request.headers):
-            request = request.with_json(cloud_events.translated(request.headers, request.body))
         headers = request.headers
-        # An answer that shall be kept under the request's own key is the route's (api.idempotency).
-        if headers.get(b"content-type", b"").lower() not in _JSON or b"idempotency-key" in headers:
+        if cloud_events.is_cloud_event(headers):
+            request = request.with_json(cloud_events.translated(headers, request.body))
+        elif headers.get(b"content-type", b"").lower() not in _JSON:
             return request
-        authorization = request.headers.get(b"authorization", b"").decode("latin-1")
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
         caller = self._key_ring.known(authorization)
         if caller is None or not caller.may("events:write"):
             return request

@@ -16,7 +16,7 @@ from bench import stage
 from bench.load import event
 from bench.stage import Load
 from models.database import Database
-from models.queries import usage
+from models.queries import usage, usage_appends
 
 ROUNDS = 3
 SECONDS = 2.0
@@ -141,7 +141,7 @@ def _raw(here: stage.Stage, name: str, writer: Writer) -> dict[str, float]:
 
 
 async def _insert(connection: psycopg.AsyncConnection[Any], batch: list[Any]) -> None:
-    await usage.append_now(connection, batch)
+    await usage_appends.append_now(connection, batch)
 
 
 COLUMNS = (

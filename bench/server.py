@@ -13,7 +13,7 @@ from api.app import create_app, served
 from api.committer import Committer, Outcome
 from local.serve import serve
 from models.database import Database
-from models.queries import usage
+from models.queries import usage, usage_appends
 from settings import Settings
 
 ANSWER = b'{"object":"event"}'
@@ -35,7 +35,7 @@ class OneByOne(Committer):
 
     async def store(self, events: Sequence[usage.EventRow], *, live: bool) -> list[Outcome]:  # noqa: ARG002
         async with self._database.autocommit() as connection:
-            await usage.append_now(connection, events)
+            await usage_appends.append_now(connection, events)
         return [Outcome("created", event) for event in events]
 
 

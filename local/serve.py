@@ -1,5 +1,6 @@
 """Serving an application with uvicorn until a signal; which application is not its concern."""
 
+import gc
 from typing import Any
 
 import uvicorn
@@ -22,6 +23,9 @@ def serve(application: Any, host: str, port: int) -> None:
         server_header=False,
     )
     server = uvicorn.Server(config)
+    # What has been loaded by now stays; the collector need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
     try:
         server.run()
     except SystemExit:

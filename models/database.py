@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -71,6 +72,7 @@ class Database:
             connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC"},
         )
         self._idle: list[psycopg.AsyncConnection[Any]] = []
+        self._lent: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -98,6 +100,12 @@ class Database:
                 # What broke this one, a restart of the server mostly, has broken the others too.
                 await self._close_idle()
 
+    async def connect(self) -> psycopg.AsyncConnection[Any]:
+        """A bare connection that its caller keeps and closes, or else `close` does."""
+        connection = await self._connect()
+        self._lent.add(connection)
+        return connection
+
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         url = make_url(self.url).set(drivername="postgresql")
         return await psycopg.AsyncConnection.connect(
@@ -117,4 +125,6 @@ class Database:
     async def close(self) -> None:
         """Returns every connection."""
         await self._close_idle()
+        for connection in list(self._lent):
+            await connection.close()
         await self._engine.dispose()

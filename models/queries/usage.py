@@ -1,6 +1,6 @@
-"""The usage store: append events, add them up, list them; what a reading costs is not known here.
+"""The usage store: read events, add them up, list them; what a reading costs is not known here.
 
-Another store (a column store, say) would replace this module's functions and nothing else. The
+Another store (a column store, say) would replace this module and `usage_appends`, nothing else. The
 aggregation equals `billing.metering.aggregate` on the same events, which a property test holds.
 """
 
@@ -61,31 +61,10 @@ READINGS_MAX = 10_000
 _ENCODER = msgspec.json.Encoder()
 
 
-class EventRow(
-    msgspec.Struct,
-    kw_only=True,
-    omit_defaults=True,
-    gc=False,
-    rename={
-        "id": "i",
-        "checksum": "c",
-        "merchant_id": "m",
-        "type": "y",
-        "source": "o",
-        "idempotency_key": "k",
-        "subject": "s",
-        "external_subject": "x",
-        "external_id": "e",
-        "timestamp": "t",
-        "quantity": "q",
-        "quantity_path": "p",
-        "properties": "d",
-    },
-):
+class EventRow(msgspec.Struct, kw_only=True, gc=False):
     """An event as it is stored; `properties` is its JSON text, so that numbers keep every digit.
 
-    Also the form in which a batch travels to the database: hence the names of one letter. Without
-    a timestamp it cannot be stored yet.
+    Without a timestamp it cannot be stored yet.
     """
 
     merchant_id: str
@@ -104,12 +83,12 @@ class EventRow(
 
     def __post_init__(self) -> None:
         """The same merchant, source and key make the same id; other content another checksum."""
-        told = _ENCODER.encode(self)
         # No part holds a control character, so 0x00 keeps ("ab", "c") and ("a", "bc") apart.
         key = f"{self.merchant_id}\0{self.source}\0{self.idempotency_key}"
         self.id = blake2b(key.encode(), digest_size=16).hexdigest()
+        about = (self.type, self.subject, self.external_subject, self.external_id, self.timestamp)
         # Signed, as PostgreSQL's integer is.
-        self.checksum = zlib.crc32(told) - 2**31
+        self.checksum = zlib.crc32(self.properties, zlib.crc32(_ENCODER.encode(about))) - 2**31
 
     def says_the_same(self, other: "EventRow", *, whenever: bool) -> bool:
         """Whether both have the same content, however it is spelled."""
@@ -123,26 +102,6 @@ class EventRow(
 
 def _content(properties: msgspec.Raw) -> Any:
     return json.loads(bytes(properties), parse_float=Decimal, parse_int=Decimal)
-
-
-_APPEND = """
-WITH paths AS (
-    INSERT INTO usage_quantity_paths (merchant_id, type, path)
-    SELECT m, y, p FROM json_to_recordset(%(paths)s::json) AS given (m text, y text, p text)
-    ON CONFLICT DO NOTHING
-)
-INSERT INTO usage_events (
-    id, timestamp, created_at, checksum, merchant_id, type, subject, external_subject, source,
-    idempotency_key, external_id, quantity, properties
-)
-SELECT i, t, clock_timestamp(), c, m, y, s, x, o, k, e, q, d
-FROM json_to_recordset(%(rows)s::json) AS given (
-    i uuid, t timestamptz, c integer, m text, y text, s text, x text, o text, k text, e text,
-    q numeric, d jsonb
-)
-ON CONFLICT DO NOTHING
-RETURNING id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,46 +141,6 @@ class Reading:
 def event_id(key: str) -> str:
     """The id as the wire shows it."""
     return f"evt_{key}"
-
-
-def _packed(events: Sequence[EventRow]) -> dict[str, str]:
-    """The parameters of `_APPEND`: two texts are far cheaper to send than rows of values."""
-    paths = {(event.merchant_id, event.type, event.quantity_path) for event in events}
-    # In the order of their ids: two statements with the same events cannot wait for each other.
-    ordered = sorted(events, key=_id_of)
-    return {
-        "rows": _ENCODER.encode(ordered).decode(),
-        "paths": _ENCODER.encode([{"m": m, "y": y, "p": p} for m, y, p in sorted(paths)]).decode(),
-    }
-
-
-def _id_of(event: EventRow) -> str:
-    return event.id
-
-
-async def append(session: AsyncSession, events: Sequence[EventRow]) -> list[bool]:
-    """Stores the events in one statement; whether each is new (its first time also in here)."""
-    connection = await session.connection()
-    stored = await connection.exec_driver_sql(_APPEND, _packed(events))
-    return _first_times(events, {key.hex for key in stored.scalars()})
-
-
-async def append_now(
-    connection: AsyncConnection[Any], events: Sequence[EventRow]
-) -> list[bool] | None:
-    """As `append`, on a connection where each statement commits by itself; None: all are new."""
-    stored = await connection.execute(_APPEND, _packed(events))
-    if stored.rowcount == len(events):
-        return None
-    return _first_times(events, {key.hex for (key,) in await stored.fetchall()})
-
-
-def _first_times(events: Sequence[EventRow], fresh: set[str]) -> list[bool]:
-    created = []
-    for event in events:
-        created.append(event.id in fresh)
-        fresh.discard(event.id)
-    return created
 
 
 async def get(session: AsyncSession, merchant_id: str, key: str) -> EventRow | None:

@@ -16,10 +16,12 @@ INSERT INTO usage_conflicts (
     event_id, checksum, merchant_id, source, idempotency_key, timestamp, type, subject,
     external_subject, external_id, properties, times_seen, first_seen_at, last_seen_at
 )
-SELECT i, c, m, o, k, t, y, s, x, e, d, 1, clock_timestamp(), clock_timestamp()
+SELECT id, checksum, merchant_id, source, idempotency_key, timestamp, type, subject,
+    external_subject, external_id, properties, 1, clock_timestamp(), clock_timestamp()
 FROM json_to_recordset(%(rows)s::json) AS given (
-    i uuid, c integer, m text, o text, k text, t timestamptz, y text, s text, x text, e text,
-    d jsonb
+    id uuid, checksum integer, merchant_id text, source text, idempotency_key text,
+    timestamp timestamptz, type text, subject text, external_subject text, external_id text,
+    properties jsonb
 )
 ON CONFLICT (event_id, checksum) DO UPDATE
 SET times_seen = usage_conflicts.times_seen + 1, last_seen_at = EXCLUDED.last_seen_at

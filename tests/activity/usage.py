@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Raw
+from psycopg import AsyncConnection
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import new_id
 from models.database import Database
-from models.queries import usage
+from models.queries import usage, usage_appends
 from tests.activity.rows import Shop
 
 
@@ -29,4 +31,12 @@ async def report(database: Database, shop: Shop, amounts: Sequence[int], first: 
         for number, amount in enumerate(amounts)
     ]
     async with database.transaction() as session:
-        assert all(await usage.append(session, events))
+        assert all(await appended(session, events))
+
+
+async def appended(session: AsyncSession, events: Sequence[usage.EventRow]) -> list[bool]:
+    """Stores events in the session's transaction; whether each is new."""
+    raw = await (await session.connection()).get_raw_connection()
+    assert isinstance(raw.driver_connection, AsyncConnection)
+    created = await usage_appends.append_now(raw.driver_connection, events)
+    return [True] * len(events) if created is None else created

@@ -14,6 +14,7 @@ from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.database import Database
 from models.queries import usage
+from tests.activity.usage import appended
 from tests.factories import a_customer, a_metric, a_product
 
 Client = httpx2.AsyncClient
@@ -43,7 +44,7 @@ async def meter(database: Database, merchant: CreatedMerchant) -> Meter:
             an_event(made, 1, {"tokens": 10, "model": "b"}, external_subject="ext-1"),
             an_event(made, 2, {"tokens": 2, "model": "a"}, subject="other"),
         ]
-        assert await usage.append(session, events) == [True, True, True]
+        assert await appended(session, events) == [True, True, True]
     return made
 
 

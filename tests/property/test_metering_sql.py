@@ -20,6 +20,7 @@ from models.base import new_id
 from models.billable_metrics import BillableMetric
 from models.database import Database
 from models.queries import usage
+from tests.activity.usage import appended
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=31)
@@ -163,7 +164,7 @@ async def test_sql_equals_the_oracle(
     ]
     async with database.transaction() as session:
         for row in rows:
-            assert await usage.append(session, [row]) == [True]
+            assert await appended(session, [row]) == [True]
         sums = await usage.usage_sums(
             session,
             merchant_id,
