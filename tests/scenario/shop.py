@@ -12,15 +12,21 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
+import psycopg
 from paygentic_sdk import Paygentic
-from paygentic_sdk.models import Invoice, InvoiceLineItem, PlanLineInput, Subscription
+from paygentic_sdk.models import (
+    Invoice,
+    InvoiceLineItem,
+    MintPlanLineInput,
+    PlanLineInput,
+    Subscription,
+)
 
 from activities.organizations import CreatedMerchant
 
 CLOCK_TIMEOUT_MS = 240_000
 ASKED_MAX = 1200
 ASKED_EVERY_SECONDS = 0.05
-CLIENT_MODELS = ("standard", "volume")
 
 
 def at(text: str) -> datetime:
@@ -51,6 +57,11 @@ class Contract:
     """As it was answered at its creation."""
 
 
+def price_of(charged: Charged) -> str:
+    """The price's id."""
+    return charged.price_id if isinstance(charged, Meter) else charged
+
+
 class Shop:
     """One merchant's doings; every story on its clock shares it."""
 
@@ -68,6 +79,7 @@ class Shop:
             timeout=30,
         )
         self._numbers = itertools.count(1)
+        self._database_url = addresses["databaseUrl"]
         self.product_id = self.client.products.create(
             name="Everything", description="All that is sold", merchant_id=self.merchant_id
         ).id
@@ -100,20 +112,23 @@ class Shop:
             **options,
         ).id
 
-    def metric(self, name: str, aggregation: Any = "SUM", unit: str = "unit") -> tuple[str, str]:
+    def metric(self, name: str, aggregation: Any = "SUM", **options: Any) -> tuple[str, str]:
         """A metric and the type of its events."""
         event_type = f"event.{next(self._numbers)}"
-        made = self.client.billable_metrics.create(
+        path = {} if aggregation == "COUNT" else {"valueProperty": "$.amount"}
+        made = self._post(
+            "/v0/billableMetrics",
             name=name,
             description=name,
-            unit=unit,
+            unit="unit",
             aggregation=aggregation,
-            event_type=event_type,
-            value_property=None if aggregation == "COUNT" else "$.amount",
-            merchant_id=self.merchant_id,
-            product_id=self.product_id,
+            eventType=event_type,
+            productId=self.product_id,
+            merchantId=self.merchant_id,
+            **path,
+            **options,
         )
-        return made.id, event_type
+        return made["id"], event_type
 
     def meter(
         self,
@@ -143,11 +158,17 @@ class Shop:
         tiers = [dict(zip(names, band, strict=False)) for band in bands]
         return self.meter(name, model=model, properties={"tiers": tiers})
 
-    def plan(self, *charged: Charged, **options: Any) -> str:
-        """A plan in dollars without tax, unless the options say otherwise."""
+    def plan(
+        self, *charged: Charged, keyed: Mapping[str, Charged] | None = None, **options: Any
+    ) -> str:
+        """A plan in dollars without tax, unless the options say otherwise.
+
+        Lines that a later version replaces are `keyed`.
+        """
         defaults: dict[str, Any] = {"currency": "USD", "billing_cadence": "P1M"}
-        lines: list[PlanLineInput | str] = [
-            each.price_id if isinstance(each, Meter) else each for each in charged
+        lines: list[PlanLineInput | str] = [price_of(each) for each in charged]
+        lines += [
+            PlanLineInput(price_id=price_of(each), key=key) for key, each in (keyed or {}).items()
         ]
         return self.client.plans.create(
             name=f"Plan {next(self._numbers)}",
@@ -156,6 +177,13 @@ class Shop:
             prices=lines,
             **defaults | options,
         ).id
+
+    def mint(self, plan_id: str, **keyed: Charged) -> None:
+        """A new version of the plan, which is its default at once."""
+        prices: list[MintPlanLineInput | str] = [
+            MintPlanLineInput(price_id=price_of(each), key=key) for key, each in keyed.items()
+        ]
+        self.client.plans.mint_plan_version(id=plan_id, prices=prices)
 
     def customer(self, **options: Any) -> str:
         """A customer of this story's own."""
@@ -199,6 +227,27 @@ class Shop:
         """The customer pays an invoice past the provider."""
         self.client.invoices_v2.record_invoice_payment(id=invoice_id, method="out_of_band")
 
+    def save_card(self, customer_id: str, card: str) -> None:
+        """The customer saves a card on a hosted page."""
+        self.fill(self.client.customers.create_customer_payment_method(id=customer_id).url, card)
+
+    def fill(self, page_url: str, card: str) -> str:
+        """Fills a hosted page's form as a browser would; returns what the page says."""
+        with httpx2.Client(timeout=30, follow_redirects=True) as browser:
+            browser.get(page_url).raise_for_status()
+            details = {"cardNumber": card, "expiry": "12/40", "cvc": "123"}
+            return browser.post(page_url, data=details).text
+
+    def attempts(self, contract: Contract, number: int) -> list[tuple[str, datetime]]:
+        """How each attempt to collect an invoice ended, and when it was made."""
+        invoice = self.invoices(contract)[number]
+        with psycopg.connect(self._database_url) as connection:
+            return connection.execute(
+                "SELECT status, attempted_at FROM payment_attempts "
+                "WHERE collection_id = %s ORDER BY number",
+                [invoice.id],
+            ).fetchall()
+
     def await_status(self, contract: Contract, status: str) -> Subscription:
         """Asks until the subscription has this status (a minute at most)."""
         for _ in range(ASKED_MAX):
@@ -207,6 +256,15 @@ class Shop:
                 return found
             time.sleep(ASKED_EVERY_SECONDS)
         raise TimeoutError(f"{contract.id} is not {status}")
+
+    def await_paid(self, contract: Contract, number: int) -> Invoice:
+        """Asks until the invoice is PAID (a minute at most)."""
+        for _ in range(ASKED_MAX):
+            found = self.invoices(contract)[number]
+            if found.status == "PAID":
+                return found
+            time.sleep(ASKED_EVERY_SECONDS)
+        raise TimeoutError(f"Invoice {number} of {contract.id} is not paid")
 
     def use(
         self,
@@ -240,6 +298,10 @@ class Shop:
             }
         )
         return str(sent.id)
+
+    def void(self, event_id: str) -> None:
+        """An event shall not count."""
+        self._post(f"/v0/events/{event_id}/void", reason="Reported by mistake")
 
     def advance(self, to: datetime) -> None:
         """Moves the clock; answers when all that is due by then has happened."""
@@ -289,7 +351,7 @@ class Shop:
         return self.client.subscriptions.terminate(id=contract.id, reason="End of the story")
 
     def _post(self, path: str, **body: Any) -> Any:
-        """What the client's models do not know (price models of our own) goes by plain HTTP."""
+        """What the client's models do not know (our own models and switches), by plain HTTP."""
         answer = self.http.post(path, json=body)
         assert answer.is_success, answer.text
         return answer.json()
