@@ -209,9 +209,11 @@ def served(app: FastAPI) -> FastLane:
 
 def _include_routers(app: FastAPI) -> None:
     app.include_router(operations)
+    app.state.needs = {}
     for router, area in ROUTERS:
-        needs = [Depends(Needs(area))]
-        app.include_router(router, dependencies=needs, responses=errors.RESPONSES)
+        needs = Needs(area)
+        app.include_router(router, dependencies=[Depends(needs)], responses=errors.RESPONSES)
+        app.state.needs |= {getattr(route, "endpoint", None): needs for route in router.routes}
     app.include_router(internal.router, responses=errors.RESPONSES)
     app.include_router(checkout.router)
 

@@ -7,7 +7,7 @@ request has had no effect and is judged anew.
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import deps
-from api.auth import KeyRing
+from api.auth import Caller, KeyRing, Needs
 from billing.errors import BillingError, Conflict, InvalidValue
 from models.base import wall_now
 from models.database import Database
@@ -135,18 +135,22 @@ def _once(handle: Handler, keep: Callable[[Handler, Request, Use], Awaitable[Res
     async def once(request: Request) -> Response:
         if HEADER not in request.headers:
             return await handle(request)
-        use = await _use(request)
+        key_ring: KeyRing = request.app.state.key_ring
+        caller = await key_ring.caller(request.headers.get("authorization"))
+        # Before the kept answer is looked for: who may no longer do this is not told of it either.
+        needs: Mapping[Any, Needs] = request.app.state.needs
+        if asked := needs.get(request.scope["endpoint"]):
+            caller.refuse_unless(asked.permission(request.method))
+        use = await _use(request, caller)
         return await use.first_answer() or await keep(handle, request, use)
 
     return once
 
 
-async def _use(request: Request) -> Use:
+async def _use(request: Request, caller: Caller) -> Use:
     key = request.headers[HEADER]
     if not KEY.fullmatch(key):
         raise InvalidValue("1 to 255 printable characters", field=HEADER)
-    key_ring: KeyRing = request.app.state.key_ring
-    caller = await key_ring.caller(request.headers.get("authorization"))
     asked = (caller.user_id, request.url.path, request.url.query, await _content(request))
     digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
     return Use(request.app.state.database, caller.merchant_id, key, digest)

@@ -7,11 +7,14 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from sqlmodel import col, select
 
 from activities.organizations import CreatedMerchant
+from api.auth import KeyRing
 from models.base import wall_now
 from models.database import Database
 from models.idempotency import IdempotencyKey
+from models.organizations import User
 from models.queries import idempotency
 from tests.api.in_process import Client, Shop, accepted, consumer
 
@@ -224,3 +227,21 @@ async def test_events_are_kept_too(shop: Shop, living: Client) -> None:
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.content == first.content
     assert again.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_kept_answer_is_not_told_to_who_may_no_longer_ask(
+    client: Client, app: FastAPI, database: Database, merchant: CreatedMerchant
+) -> None:
+    """The key's user loses the permission between two requests: 403, as without the header."""
+    assert (await keyed(client, "/v0/products", product(merchant))).status_code == 201
+    async with database.transaction() as session:
+        members = await session.exec(
+            select(User).where(col(User.merchant_id) == merchant.merchant_id)
+        )
+        for member in members:
+            member.permissions = ["products:read"]
+            session.add(member)
+    app.state.key_ring = KeyRing(database)
+    refused = await keyed(client, "/v0/products", product(merchant))
+    assert refused.status_code == 403
+    assert refused.json()["requiredPermissions"] == ["products:write"]
