@@ -10,8 +10,10 @@ from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.deps import PublicUrl, Session
+from api.item_answers import ResolvedItem, resolved
 from api.line_pages import LinesInput, cut
 from api.links import checkout_url
+from api.provenance_answers import Provenance
 from api.schema import Absent, Instant, Rate, Wire
 from billing.money import amount_text, exact, text
 from models import invoices as tables
@@ -53,9 +55,10 @@ class InvoiceLine(Wire):
     total_price: str
     total_tax: str
     total_amount: str
+    provenance: Absent[Provenance] = None
 
     @classmethod
-    def of(cls, row: tables.InvoiceLine) -> Self:
+    def of(cls, row: tables.InvoiceLine, provenance: Provenance | None = None) -> Self:
         """The answer for a row, stored or not."""
         is_metered = row.kind == "metric"
         return cls.from_row(
@@ -73,6 +76,7 @@ class InvoiceLine(Wire):
             total_price=text(row.total_price),
             total_tax=text(row.total_tax),
             total_amount=text(row.total_amount),
+            provenance=provenance,
         )
 
 
@@ -83,20 +87,8 @@ class InvoiceLines(Wire):
     line_items: list[InvoiceLine]
     total_count: int
     next_page_token: str | None
-    items: Absent[list[Any]] = None
+    items: Absent[list[ResolvedItem]] = None
     """The items that the lines are tagged with, where they are asked for."""
-
-    @classmethod
-    def of(cls, invoice_id: str, lines: Sequence[tables.InvoiceLine], wanted: LinesInput) -> Self:
-        """The part that is wanted."""
-        part, following = cut(lines, wanted)
-        return cls(
-            invoice_id=invoice_id,
-            line_items=[InvoiceLine.of(line) for line in part],
-            total_count=len(lines),
-            next_page_token=following,
-            items=[] if "items" in wanted.expand else None,
-        )
 
 
 class Invoice(Wire):
@@ -217,12 +209,32 @@ class InvoiceReader:
             sessions = await payments.sessions_of(self.session, row.merchant_id, [row.id])
             lines = await invoices.lines_of(self.session, row.merchant_id, [row.id])
             standing = _stored(row, owner, self._url(row, sessions), len(lines))
-        shown = InvoiceLines.of(row.id, lines, wanted) if wanted.expand else None
+        shown = await self.shown(row, lines, wanted) if wanted.expand else None
         return Invoice.of(
             row,
             standing,
             line_items=shown,
             payment_in_flight=any(attempt.status == "pending" for attempt in made),
+        )
+
+    async def shown(
+        self, row: tables.Invoice, lines: Sequence[tables.InvoiceLine], wanted: LinesInput
+    ) -> InvoiceLines:
+        """The wanted part of the lines, with what was asked for along."""
+        part, following = cut(lines, wanted)
+        traced = "lineProvenance" in wanted.expand
+        tags = [line.item_id for line in part if line.item_id is not None]
+        items = None
+        if "items" in wanted.expand:
+            items = await resolved(self.session, row.merchant_id, tags, wanted.provider)
+        return InvoiceLines(
+            invoice_id=row.id,
+            line_items=[
+                InvoiceLine.of(line, Provenance.of(row, line) if traced else None) for line in part
+            ],
+            total_count=len(lines),
+            next_page_token=following,
+            items=items,
         )
 
     async def lines(self, row: tables.Invoice) -> list[tables.InvoiceLine]:

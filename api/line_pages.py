@@ -27,6 +27,8 @@ class LinesInput:
     limit: int = LIMIT_DEFAULT
     start: int = 0
     expand: frozenset[str] = field(default_factory=frozenset)
+    provider: str | None = None
+    """Whose codes are shown of items; None: all."""
 
 
 def read_expand(written: str | None) -> frozenset[str]:

@@ -58,9 +58,8 @@ async def expanded_lines(
     token: Annotated[Token | None, Query(alias="lineItemsPageToken")] = None,
     provider: Provider | None = None,
 ) -> LinesInput:
-    """Which lines an invoice brings along; no provider has references yet that it could narrow."""
-    del provider
-    return LinesInput(limit, read_token(token, "lineItemsPageToken"), read_expand(expand))
+    """Which lines an invoice brings along, and whose codes of their items."""
+    return LinesInput(limit, read_token(token, "lineItemsPageToken"), read_expand(expand), provider)
 
 
 async def wanted_lines(
@@ -69,9 +68,8 @@ async def wanted_lines(
     token: Annotated[Token | None, Query(alias="pageToken")] = None,
     provider: Provider | None = None,
 ) -> LinesInput:
-    """Which of an invoice's lines are listed."""
-    del provider
-    return LinesInput(limit, read_token(token, "pageToken"), read_expand(expand))
+    """Which of an invoice's lines are listed, and whose codes of their items."""
+    return LinesInput(limit, read_token(token, "pageToken"), read_expand(expand), provider)
 
 
 Expanded = Annotated[LinesInput, Depends(expanded_lines)]
@@ -121,4 +119,4 @@ async def get_invoice_line_items(
 ) -> InvoiceLines:
     """List an invoice's lines, in the invoice's order."""
     row = found(await invoices.get(reader.session, caller.merchant_id, id), "invoice")
-    return InvoiceLines.of(row.id, await reader.lines(row), wanted)
+    return await reader.shown(row, await reader.lines(row), wanted)

@@ -21,6 +21,7 @@ from billing.money import text, to_minor_unit
 from billing.periods import Period, boundary, index_at
 from billing.rating import NO_USES, Charge, Measure, PriceTerms, RatedLine, Uses, charges_at
 from billing.taxes import TaxBehavior
+from models.base import wall_now
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
 from models.queries import adjustments, invoices, ledger, manual_lines, usage, usage_charges
@@ -292,6 +293,7 @@ async def of_invoice(session: AsyncSession, terms: Terms, invoice: Invoice) -> D
 
 def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
     """The draft's lines as rows; their ids are derived from the invoice, price and window."""
+    calculated = {"calculated_at": wall_now().isoformat()}
     rows = [
         InvoiceLine(
             id=_line_id(invoice, line),
@@ -317,7 +319,7 @@ def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
             total_amount=line.total_amount,
             tax_rate=line.price.tax_rate if line.price.in_scope else Decimal(0),
             carried=line.carried,
-            origin=document_of(line),
+            origin=document_of(line) | calculated,
             adjustment_ids=list(line.adjustment_ids),
         )
         for position, line in enumerate(draft.lines)
@@ -355,5 +357,5 @@ def _wallet_row(invoice: Invoice, draft: Draft, position: int) -> InvoiceLine:
         total_tax=Decimal(0),
         total_amount=draft.wallet_charge,
         tax_rate=Decimal(0),
-        origin={"wallet": draft.wallet_origin},
+        origin={"wallet": draft.wallet_origin, "calculated_at": wall_now().isoformat()},
     )

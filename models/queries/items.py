@@ -1,5 +1,6 @@
 """Statements on items and on which metrics and fees are anchored to one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import col, select, update
@@ -54,6 +55,12 @@ async def get(
     if lock:
         statement = statement.with_for_update()
     return (await session.exec(statement)).one_or_none()
+
+
+async def among(session: AsyncSession, merchant_id: str, item_ids: Sequence[str]) -> list[Item]:
+    """These items, archived or not."""
+    statement = select(Item).where(Item.merchant_id == merchant_id, col(Item.id).in_(item_ids))
+    return list((await session.exec(statement)).all())
 
 
 async def anchored(session: AsyncSession, merchant_id: str, item_id: str) -> dict[str, list[str]]:

@@ -8,8 +8,11 @@ import pytest
 from fastapi import FastAPI
 
 from activities.organizations import CreatedMerchant
+from api.app import create_app
 from models.database import Database
+from settings import Settings
 from tests.api.in_process import InProcess, Shop, app_with, away, gateway_of
+from tests.api.mixed import ADMIN_KEY, UI, Mixed
 from tests.conftest import client_of
 
 
@@ -47,3 +50,19 @@ async def visitor(living_app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     """A customer's browser: no key."""
     async with client_of(living_app, None) as opened:
         yield opened
+
+
+@pytest.fixture
+async def operator(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    """Whoever holds the installation's key, where Temporal has a page."""
+    settings = Settings(admin_key=ADMIN_KEY, temporal_ui_url=UI)
+    async with client_of(create_app(settings, database=database), ADMIN_KEY) as opened:
+        yield opened
+
+
+@pytest.fixture
+def mixed(
+    shop: Shop, living: httpx2.AsyncClient, commands: InProcess, operator: httpx2.AsyncClient
+) -> Mixed:
+    """A subscription with a line of every kind, to be opened."""
+    return Mixed(shop, living, commands, operator)

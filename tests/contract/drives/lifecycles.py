@@ -105,14 +105,28 @@ def list_invoices(world: World) -> None:
 
 
 def get_invoice(world: World) -> None:
-    """Reads the first back."""
-    assert world.client.invoices_v2.get(id=world.invoice_id).grand_total == "53.90"
+    """Reads the first back, and how its line was calculated."""
+    read = world.client.invoices_v2.get(
+        id=world.invoice_id, expand="lineItems,items,lineProvenance"
+    )
+    assert read.grand_total == "53.90"
+    assert read.line_items
+    assert read.line_items.items == []
+    (line,) = read.line_items.line_items
+    assert line.provenance
+    assert line.provenance.status == "recorded"
+    assert line.provenance.result
+    assert line.provenance.result.amount == line.total_price
 
 
 def get_invoice_line_items(world: World) -> None:
     """Sees its one line."""
-    listed = world.client.invoices_v2.get_line_items(id=world.invoice_id)
-    assert len(listed.line_items) == 1
+    listed = world.client.invoices_v2.get_line_items(
+        id=world.invoice_id, expand="items,lineProvenance"
+    )
+    assert [line.provenance and line.provenance.status for line in listed.line_items] == [
+        "recorded"
+    ]
 
 
 def list_line_items(world: World) -> None:
