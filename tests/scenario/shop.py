@@ -346,6 +346,16 @@ class Shop:
             if each.period_start is not None and each.period_end is not None
         }
 
+    def invoice_numbers(self) -> list[str]:
+        """The numbers of all that the merchant has issued."""
+        with psycopg.connect(self._database_url) as connection:
+            rows = connection.execute(
+                "SELECT invoice_number FROM invoices "
+                "WHERE merchant_id = %s AND invoice_number IS NOT NULL",
+                [self.merchant_id],
+            ).fetchall()
+        return [number for (number,) in rows]
+
     def terminate(self, contract: Contract) -> Subscription:
         """The merchant ends the subscription now."""
         return self.client.subscriptions.terminate(id=contract.id, reason="End of the story")
