@@ -18,6 +18,7 @@ from models.invoices import Invoice
 from models.payments import PaymentSession
 from models.queries import invoices, ledger, manual_lines, payments, test_clocks
 from models.queries.drafts import Draft, Terms, line_rows
+from models.queries.parties import of_customer
 
 
 def collection_workflow_id(collection_id: str) -> str:
@@ -78,6 +79,8 @@ async def issue(session: AsyncSession, terms: Terms, invoice: Invoice, now: date
         due_at=due_at(now, terms.subscription.payment_term_days),
         paid_at=None if owed else now,
         next_action_at=None,
+        # Its documents go on naming who they named, whoever moves or is renamed later.
+        parties=await of_customer(session, invoice.merchant_id, invoice.customer_id),
     )
     await _book(session, invoice, now)
     if owed:

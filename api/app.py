@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
+from activities.documents.typesetting import Typesetter
 from api import errors, event_batches, event_lane, internal
 from api.auth import KeyRing, Needs
 from api.commands import Commands, Unavailable
@@ -28,6 +29,7 @@ from api.pages.rendering import mount_static
 from api.resources import (
     adjustments,
     billable_metrics,
+    customer_locales,
     customers,
     disputes,
     entitlements,
@@ -37,6 +39,7 @@ from api.resources import (
     features,
     fee_prices,
     fees,
+    invoice_documents,
     invoice_payments,
     invoices,
     items,
@@ -78,6 +81,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (plans.router, "plans"),
     (plan_versions.router, "plans"),
     (customers.router, "customers"),
+    (customer_locales.router, "customers"),
     (users.router, "users"),
     (external_references.router, "externalReferences"),
     (merchant_integrations.router, "integrations"),
@@ -89,6 +93,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (line_items.router, "invoices"),
     (projected_invoices.router, "invoices"),
     (invoices.router, "invoices"),
+    (invoice_documents.router, "invoices"),
     (invoice_payments.router, "invoices"),
     (refunds.router, "invoices"),
     (payments.router, "payments"),
@@ -193,6 +198,7 @@ def create_app(
     app.state.key_ring = KeyRing(opened)
     app.state.event_types = EventTypes(opened)
     app.state.committer = Committer(opened)
+    app.state.typesetter = Typesetter()
     _include_routers(app)
     mount_static(app)
     errors.install(app)

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.deps import PublicUrl, Session
 from api.item_answers import ResolvedItem, resolved
 from api.line_pages import LinesInput, cut
-from api.links import checkout_url
+from api.links import checkout_url, invoice_pdf_url
 from api.provenance_answers import Provenance
 from api.schema import Absent, Instant, Rate, Wire
 from billing.money import amount_text, exact, text
@@ -123,7 +123,8 @@ class Invoice(Wire):
     payment_url: str | None
     payment_in_flight: Absent[bool] = None
     pdf_url: str | None = None
-    pdf_source: str | None = None
+    pdf_source: Literal["paygentic"] | None = None
+    """The contract's word for a document that the engine made itself."""
     permalink: str | None = None
     tax: None = None
     line_items: Absent[InvoiceLines] = None
@@ -155,6 +156,8 @@ class Invoice(Wire):
             unpaid_amount=amount(unpaid),
             item_count=standing.item_count,
             payment_url=standing.payment_url if is_payable else None,
+            pdf_url=standing.pdf_url,
+            pdf_source=None if standing.pdf_url is None else "paygentic",
             **members,
         )
 
@@ -165,6 +168,7 @@ class Standing:
 
     subscription: Subscription
     payment_url: str | None
+    pdf_url: str | None
     subtotal: Decimal
     total_tax: Decimal
     grand_total: Decimal
@@ -194,7 +198,7 @@ class InvoiceReader:
             if row.status in OPEN_STATUSES:
                 standing, _ = await self._derived(row, owner)
             else:
-                standing = _stored(row, owner, url, counts.get(row.id, 0))
+                standing = self._stored(row, owner, url, counts.get(row.id, 0))
             answers.append(Invoice.of(row, standing))
         return answers
 
@@ -208,7 +212,7 @@ class InvoiceReader:
         else:
             sessions = await payments.sessions_of(self.session, row.merchant_id, [row.id])
             lines = await invoices.lines_of(self.session, row.merchant_id, [row.id])
-            standing = _stored(row, owner, self._url(row, sessions), len(lines))
+            standing = self._stored(row, owner, self._url(row, sessions), len(lines))
         shown = await self.shown(row, lines, wanted) if wanted.expand else None
         return Invoice.of(
             row,
@@ -256,6 +260,7 @@ class InvoiceReader:
         standing = Standing(
             subscription=owner,
             payment_url=None,
+            pdf_url=None,
             subtotal=subtotal,
             total_tax=draft.totals.tax,
             grand_total=draft.grand_total,
@@ -269,20 +274,21 @@ class InvoiceReader:
         session = sessions.get(row.id)
         return None if session is None else checkout_url(self.public_url, session.token)
 
-
-def _stored(
-    row: tables.Invoice, owner: Subscription, payment_url: str | None, item_count: int
-) -> Standing:
-    return Standing(
-        subscription=owner,
-        payment_url=payment_url,
-        subtotal=row.subtotal,
-        total_tax=row.total_tax,
-        grand_total=row.grand_total,
-        item_count=item_count,
-        period_start=row.period_start,
-        period_end=row.period_end,
-    )
+    def _stored(
+        self, row: tables.Invoice, owner: Subscription, payment_url: str | None, item_count: int
+    ) -> Standing:
+        has_document = row.invoice_number is not None
+        return Standing(
+            subscription=owner,
+            payment_url=payment_url,
+            pdf_url=invoice_pdf_url(self.public_url, row.id) if has_document else None,
+            subtotal=row.subtotal,
+            total_tax=row.total_tax,
+            grand_total=row.grand_total,
+            item_count=item_count,
+            period_start=row.period_start,
+            period_end=row.period_end,
+        )
 
 
 async def reader(session: Session, public_url: PublicUrl) -> InvoiceReader:

@@ -54,6 +54,8 @@ class Customer(Table, table=True):
     consumer_id: str = Field(foreign_key="consumers.id")
     external_id: str | None = None
     tax_id: str | None = None
+    locale: str | None = None
+    """How its documents are written, as BCP 47 has it ("de-AT"); null: in English."""
     tax_rates: dict[str, Any] = document(default_factory=dict)
     """Percent by metric id, plan id or `default`, as decimal strings."""
     notification_settings: dict[str, Any] = document(default_factory=dict)

@@ -24,6 +24,10 @@ class Merchant(Table, table=True):
     grace_period: str = "PT24H"
     """How long a closed period waits for late events (ISO 8601 duration)."""
     email: str = ""
+    address: dict[str, Any] = document(default_factory=dict)
+    """Where its documents say that it is; as a consumer's."""
+    tax_id: str | None = None
+    """The number under which it files tax; on its documents."""
     reset_at: datetime | None = instant(nullable=True)
     """When its data was last reset (sandbox only)."""
     created_at: datetime = stored_at()

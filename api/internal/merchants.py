@@ -1,12 +1,24 @@
 """Merchants on the internal wire: made, read and set up by an operator."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path
 
 from activities.organizations import CreateMerchant
+from api.address_input import AddressInput
 from api.internal.admin import Administrator
-from api.schema import Body, DurationText, Instant, MerchantId, Name, Patch, Wire, omitted
+from api.schema import (
+    Body,
+    DurationText,
+    Email,
+    Instant,
+    Label,
+    MerchantId,
+    Name,
+    Patch,
+    Wire,
+    omitted,
+)
 from models import organizations as tables
 
 router = APIRouter(prefix="/merchants")
@@ -26,6 +38,9 @@ class MerchantPatch(Patch):
     legacy_billing: bool = omitted()
     auto_approve: bool = omitted()
     grace_period: DurationText = omitted()
+    email: Email = omitted()
+    address: AddressInput = omitted()
+    tax_id: Label | None = None
 
 
 class Merchant(Wire):
@@ -38,6 +53,9 @@ class Merchant(Wire):
     legacy_billing: bool
     auto_approve: bool
     grace_period: str
+    email: str
+    address: dict[str, str]
+    tax_id: str | None
     created_at: Instant
 
     @classmethod
@@ -81,4 +99,11 @@ async def update_merchant(
     administrator: Administrator,
 ) -> Merchant:
     """Change a merchant's settings."""
-    return Merchant.of(await administrator.change_merchant(merchant_id, body.changes()))
+    return Merchant.of(await administrator.change_merchant(merchant_id, _stored(body)))
+
+
+def _stored(body: MerchantPatch) -> dict[str, Any]:
+    changes = body.changes()
+    if "address" in changes:
+        changes["address"] = body.address.model_dump(by_alias=True, exclude_none=True)
+    return changes

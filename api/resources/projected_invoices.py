@@ -101,6 +101,7 @@ def _answer(terms: Terms, projected: Projection, grace_period: str) -> Invoice:
     standing = Standing(
         subscription=owner,
         payment_url=None,
+        pdf_url=None,
         subtotal=projected.totals.subtotal,
         total_tax=projected.totals.tax,
         grand_total=projected.totals.grand_total,

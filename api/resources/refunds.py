@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends
 from pydantic import StringConstraints
 
 from activities.refunds import CreateRefund, VoidRefund
-from api.deps import Caller, Commands, Session, Transactions
+from api.deps import Caller, Commands, PublicUrl, Session, Transactions
 from api.idempotency import KeptRoute
+from api.links import refund_pdf_url
 from api.schema import Body, Instant, InvoiceId, RefundId, Wire, found
 from billing.money import amount_text
 from models import refunds as tables
@@ -49,12 +50,12 @@ class Refund(Wire):
     reason: str | None
     external_credit_note_id: str
     permalink: None = None
-    pdf_url: None = None
+    pdf_url: str
     created_at: Instant
     voided_at: Instant | None
 
     @classmethod
-    def of(cls, row: tables.Refund) -> Self:
+    def of(cls, row: tables.Refund, public_url: str) -> Self:
         """The answer for a row; it is dated as the subscription's time was."""
         return cls.from_row(
             row,
@@ -62,6 +63,7 @@ class Refund(Wire):
             tax_amount=amount_text(row.tax_amount, row.currency),
             total=amount_text(row.total, row.currency),
             external_credit_note_id=row.id,
+            pdf_url=refund_pdf_url(public_url, row.invoice_id, row.id),
             created_at=row.issued_at,
         )
 
@@ -79,6 +81,7 @@ class _Door:
 
     transactions: Transactions
     commands: Commands
+    public_url: PublicUrl
 
     async def now_of(self, merchant_id: str, invoice_id: str) -> datetime:
         """The time in which the invoice's subscription lives."""
@@ -91,18 +94,21 @@ class _Door:
     async def one(self, merchant_id: str, refund_id: str) -> Refund:
         """The refund as it now stands."""
         async with self.transactions.transaction() as session:
-            return Refund.of(found(await refunds.get(session, merchant_id, refund_id), "refund"))
+            row = found(await refunds.get(session, merchant_id, refund_id), "refund")
+            return Refund.of(row, self.public_url)
 
 
 Door = Annotated[_Door, Depends(_Door)]
 
 
 @router.get("/{id}/refunds", operation_id="listInvoiceRefunds")
-async def list_invoice_refunds(id: InvoiceId, caller: Caller, session: Session) -> Refunds:
+async def list_invoice_refunds(
+    id: InvoiceId, caller: Caller, session: Session, public_url: PublicUrl
+) -> Refunds:
     """List an invoice's refunds, newest first, voided ones too."""
     row = found(await invoices.get(session, caller.merchant_id, id), "invoice")
     rows = await refunds.of_invoice(session, caller.merchant_id, row.id)
-    return Refunds(data=[Refund.of(each) for each in reversed(rows)])
+    return Refunds(data=[Refund.of(each, public_url) for each in reversed(rows)])
 
 
 @router.post("/{id}/refunds", operation_id="createInvoiceRefund", status_code=201)

@@ -13,7 +13,16 @@ from tests.contract.frozen import Exchange, operations
 
 OWN_TAGS = {"Operations", "Internal"}
 # Beside the contract, because it has no way to do it.
-OWN = {"acceptDispute", "declineDispute", "ingestEventBatch", "listLateUsage", "voidEvent"}
+OWN = {
+    "acceptDispute",
+    "declineDispute",
+    "downloadRefundPdf",
+    "getCustomerLocale",
+    "ingestEventBatch",
+    "listLateUsage",
+    "setCustomerLocale",
+    "voidEvent",
+}
 
 
 def served(app: FastAPI) -> Iterator[tuple[str, str, str, dict[str, Any]]]:

@@ -119,6 +119,12 @@ def get_invoice(world: World) -> None:
     assert line.provenance.result.amount == line.total_price
 
 
+def download_invoice_pdf(world: World) -> None:
+    """Reads the first as a document."""
+    answer = world.client.invoices_v2.download_invoice_pdf(id=world.invoice_id)
+    assert answer.read().startswith(b"%PDF-")
+
+
 def get_invoice_line_items(world: World) -> None:
     """Sees its one line."""
     listed = world.client.invoices_v2.get_line_items(
@@ -224,6 +230,7 @@ CASES: dict[str, Callable[[World], object]] = {
     "listProjectedInvoices": list_projected_invoices,
     "listInvoices": list_invoices,
     "getInvoice": get_invoice,
+    "downloadInvoicePdf": download_invoice_pdf,
     "getInvoiceLineItems": get_invoice_line_items,
     "listLineItems": list_line_items,
     "createPayment": create_payment,
