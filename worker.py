@@ -87,6 +87,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             subscriptions.activate_subscription,
             subscriptions.expire_activation,
             subscriptions.roll_period,
+            subscriptions.change_subscription,
             subscriptions.terminate_subscription,
             invoices.draft_invoice,
             invoices.finalize_invoice,

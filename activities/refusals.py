@@ -9,7 +9,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from billing.errors import BillingError
+from billing.errors import BillingError, InvalidValue
 
 
 class Refusals(Interceptor):
@@ -25,6 +25,7 @@ class _Refusing(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except BillingError as error:
+            field = {"field": error.field} if isinstance(error, InvalidValue) else {}
             raise ApplicationError(
-                error.message, error.details, type=error.code, non_retryable=True
+                error.message, error.details | field, type=error.code, non_retryable=True
             ) from error

@@ -47,7 +47,9 @@ async def end_pending(
         if any(attempt.status == "pending" for attempt in attempts):
             raise RuntimeError(f"A payment of {first.id} is under way; wait for its outcome")
         if locked is not None and locked.status == "ISSUED":
-            await issuing.cancel(session, locked, command.now)
+            # A termination may be dated back, a cancellation never before its invoice.
+            issued_at = locked.issued_at or command.now
+            await issuing.cancel(session, locked, max(issued_at, command.now))
     await _mark_terminated(session, subscription, command)
 
 

@@ -8,9 +8,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities import subscription_changes as changes
 from activities import subscription_endings as endings
 from activities import subscription_periods as periods
 from activities import subscription_starts as starts
+from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_periods import ClosingInvoice
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
@@ -141,6 +143,14 @@ class SubscriptionActivities:
             return RolledPeriod(closing=closing, view=await _view(session, subscription))
 
     @activity.defn
+    async def change_subscription(self, command: ChangeSubscription) -> SubscriptionView:
+        """Writes what a merchant changed; what is terminated is not changed."""
+        async with self._database.transaction() as session:
+            subscription = await _found(session, _ref(command))
+            await changes.change(session, await drafts.terms_of(session, subscription), command)
+            return await _view(session, subscription)
+
+    @activity.defn
     async def terminate_subscription(self, command: Terminate) -> RolledPeriod:
         """Ends it: usage and arrears up to now are billed, advance fees are not refunded."""
         async with self._database.transaction() as session:
@@ -157,7 +167,7 @@ class SubscriptionActivities:
             return RolledPeriod(closing=closing, view=await _view(session, subscription))
 
 
-def _ref(command: RollPeriod | Terminate) -> SubscriptionRef:
+def _ref(command: RollPeriod | ChangeSubscription | Terminate) -> SubscriptionRef:
     return SubscriptionRef(
         merchant_id=command.merchant_id,
         subscription_id=command.subscription_id,

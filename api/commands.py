@@ -45,11 +45,12 @@ from activities.refunds import CreateRefund, RefundActivities, VoidRefund
 from activities.reservations import ReservationActivities, Reserve
 from activities.reservations import workflow_id as reservation_workflow_id
 from activities.resets import Reset, ResetActivities
+from activities.subscription_changes import SubscriptionChanges
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_starts import workflow_id as subscription_workflow_id
 from activities.subscriptions import SubscriptionActivities
 from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
-from billing.errors import BillingError, Conflict
+from billing.errors import BillingError, Conflict, InvalidValue, NotFound
 from models.database import Database
 from models.payments import PaymentSession
 from workflows import attributes
@@ -94,14 +95,26 @@ class ClockMemberFailed(BillingError):
     code = "CLOCK_MEMBER_FAILED"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSubscription:
+    """Which subscription changes, and how."""
+
+    merchant_id: str
+    subscription_id: str
+    changes: SubscriptionChanges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TerminateSubscription:
     """Which subscription ends, why, and by whom."""
 
+    merchant_id: str
     subscription_id: str
     reason: str
-    change_reason: str | None
     terminated_by: str
+    change_reason: str | None = None
+    at: datetime | None = None
+    """As of when; None: now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +223,23 @@ class Commands:
     async def terminate_subscription(self, command: TerminateSubscription) -> None:
         """Ends a subscription now; the caller has checked that it lives."""
         handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
-        request = TerminateNow(command.reason, command.terminated_by, command.change_reason)
+        request = TerminateNow(
+            command.reason, command.terminated_by, command.change_reason, command.at
+        )
         await self._require_temporal()
         await _reach(
             lambda: handle.execute_update(
                 SubscriptionWorkflow.terminate, request, rpc_timeout=CHANGE_LIMIT
+            )
+        )
+
+    async def change_subscription(self, command: UpdateSubscription) -> None:
+        """Changes a living subscription."""
+        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
+        await self._require_temporal()
+        await _reach(
+            lambda: handle.execute_update(
+                SubscriptionWorkflow.change, command.changes, rpc_timeout=CHANGE_LIMIT
             )
         )
 
@@ -449,6 +474,12 @@ async def _reach(call: Callable[[], Awaitable[T]]) -> T:
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> BillingError:
-    cause: Any = error.cause
-    message = cause.message if isinstance(cause, ApplicationError) else "The change was refused"
-    return Conflict(message)
+    """What the workflow refused, as it was refused below: by its code, else a conflict."""
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return Conflict("The change was refused")
+    details = cause.details[0] if cause.details else {}
+    if cause.type == InvalidValue.code:
+        return InvalidValue(cause.message, field=details.get("field", ""))
+    refusal = NotFound if cause.type == NotFound.code else Conflict
+    return refusal(cause.message, details=details)

@@ -4,13 +4,16 @@
 that ended to an InvoiceClose; ends when the subscription is terminated.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.issuing import collection_workflow_id
+    from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
     from activities.subscription_endings import Terminate
     from activities.subscription_periods import close_workflow_id
     from activities.subscriptions import (
@@ -48,12 +51,17 @@ class TerminateNow:
     reason: str
     terminated_by: str
     change_reason: str | None = None
+    at: datetime | None = None
+    """As of when; None, and what is still to come: now."""
 
 
 @dataclass
-class _Termination:
-    request: TerminateNow
+class _Request:
+    """What somebody asked for, and its outcome; the main coroutine works on one after the other."""
+
+    work: Callable[[], Awaitable[SubscriptionView]]
     is_done: bool = False
+    refusal: ApplicationError | None = None
 
 
 @workflow.defn(name="Subscription")
@@ -65,7 +73,7 @@ class SubscriptionWorkflow:
         self._state = state
         self._clock = BillingClock(state.clock_now)
         self._is_paid = False
-        self._terminations: list[_Termination] = []
+        self._requests: list[_Request] = []
         self._periods = 0
         self._phase = "starting"
 
@@ -79,8 +87,8 @@ class SubscriptionWorkflow:
         while view.status == "active":
             view = await self._await_boundary(view)
         self._set_phase(view.status)
-        for termination in self._terminations:
-            termination.is_done = True
+        while self._requests:
+            await self._serve(view)
         self._clock.finish()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return view.status
@@ -88,9 +96,31 @@ class SubscriptionWorkflow:
     @workflow.update
     async def terminate(self, request: TerminateNow) -> None:
         """Ends it; answered when that is written."""
-        termination = _Termination(request)
-        self._terminations.append(termination)
-        await workflow.wait_condition(lambda: termination.is_done)
+        await self._asked(lambda: self._terminate(request))
+
+    @workflow.update
+    async def change(self, changes: SubscriptionChanges) -> None:
+        """Changes it; answered when that is written, or refused."""
+        await self._asked(lambda: self._change(changes))
+
+    async def _asked(self, work: Callable[[], Awaitable[SubscriptionView]]) -> None:
+        request = _Request(work)
+        self._requests.append(request)
+        await workflow.wait_condition(lambda: request.is_done)
+        if request.refusal is not None:
+            raise request.refusal
+
+    async def _serve(self, view: SubscriptionView) -> SubscriptionView:
+        """Works on the oldest request; a refusal is its caller's and leaves all as it was."""
+        request = self._requests[0]
+        try:
+            view = await request.work()
+        except ApplicationError as refusal:
+            # So a local activity ends that is not to be retried, without an ActivityError.
+            request.refusal = refusal
+        self._requests.remove(request)
+        request.is_done = True
+        return view
 
     @workflow.update
     async def tick(self, tick: Tick) -> TickAnswer:
@@ -132,8 +162,13 @@ class SubscriptionWorkflow:
         self._set_phase("pending_payment")
         if view.first_invoice_id is not None:
             await self._collect(view.first_invoice_id, view.customer_id)
+        while view.status == "pending_payment":
+            view = await self._await_payment(view)
+        return view
+
+    async def _await_payment(self, view: SubscriptionView) -> SubscriptionView:
         await self._clock.until(
-            view.session_expires_at, lambda: self._is_paid or bool(self._terminations)
+            view.session_expires_at, lambda: self._is_paid or bool(self._requests)
         )
         if self._is_paid:
             return await workflow.execute_local_activity_method(
@@ -142,8 +177,8 @@ class SubscriptionWorkflow:
                 summary="the first invoice is paid",
                 **options.DATABASE,
             )
-        if self._terminations:
-            return await self._terminate(self._terminations[0].request)
+        if self._requests:
+            return await self._serve(view)
         return await workflow.execute_local_activity_method(
             SubscriptionActivities.expire_activation,
             self._ref(),
@@ -156,14 +191,18 @@ class SubscriptionWorkflow:
         self._set_phase("active")
         instants = [instant for instant in (view.next_boundary, view.ending_at) if instant]
         due = min(instants, default=None)
-        await self._clock.until(due, lambda: bool(self._terminations) or self._restarts())
-        if self._terminations:
-            return await self._terminate(self._terminations[0].request)
-        if due is None or due > self._clock.now():
+        await self._clock.until(due, lambda: bool(self._requests) or self._restarts())
+        is_due = due is not None and due <= self._clock.now()
+        # A boundary that has come is billed as one, however late, before anything else happens.
+        if self._requests and not (is_due and workflow.patched("boundary-first")):
+            return await self._serve(view)
+        if not is_due:
             self._continue_as_new()
         if view.ending_at is not None and view.ending_at == due:
-            ended = TerminateNow(reason="ended", terminated_by=self._state.merchant_id)
-            return await self._terminate(ended, at=view.ending_at)
+            ended = TerminateNow(
+                reason="ended", terminated_by=self._state.merchant_id, at=view.ending_at
+            )
+            return await self._terminate(ended)
         rolled = await workflow.execute_local_activity_method(
             SubscriptionActivities.roll_period,
             RollPeriod(
@@ -186,15 +225,27 @@ class SubscriptionWorkflow:
         self._state.clock_now = self._clock.bound_now
         workflow.continue_as_new(self._state)
 
-    async def _terminate(
-        self, request: TerminateNow, at: datetime | None = None
-    ) -> SubscriptionView:
+    async def _change(self, changes: SubscriptionChanges) -> SubscriptionView:
+        return await workflow.execute_local_activity_method(
+            SubscriptionActivities.change_subscription,
+            ChangeSubscription(
+                merchant_id=self._state.merchant_id,
+                subscription_id=self._state.subscription_id,
+                now=self._clock.now(),
+                changes=changes,
+            ),
+            summary="change",
+            **options.DATABASE,
+        )
+
+    async def _terminate(self, request: TerminateNow) -> SubscriptionView:
+        now = self._clock.now()
         rolled = await workflow.execute_local_activity_method(
             SubscriptionActivities.terminate_subscription,
             Terminate(
                 merchant_id=self._state.merchant_id,
                 subscription_id=self._state.subscription_id,
-                now=at or self._clock.now(),
+                now=now if request.at is None else min(request.at, now),
                 reason=request.reason,
                 change_reason=request.change_reason,
                 terminated_by=request.terminated_by,

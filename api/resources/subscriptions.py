@@ -6,12 +6,13 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.customers import DescribedCustomer
+from activities.subscription_changes import SubscriptionChanges
 from activities.subscription_starts import CreateSubscription
-from api.commands import TerminateSubscription, Unavailable
+from api.commands import TerminateSubscription, Unavailable, UpdateSubscription
 from api.deps import Caller, Commands, PublicUrl, Session, Transactions
 from api.idempotency import KeptRoute
 from api.links import checkout_url
@@ -29,6 +30,7 @@ from api.schema import (
     MerchantId,
     MetadataKey,
     Name,
+    Patch,
     PlanId,
     Rate,
     SubscriptionId,
@@ -36,6 +38,7 @@ from api.schema import (
     WebAddress,
     Wire,
     found,
+    omitted,
 )
 from billing.errors import Conflict, InvalidValue
 from billing.money import amount_text, exact, text
@@ -49,11 +52,14 @@ from models.queries.subscriptions import Bought, FirstInvoice, SubscriptionFilte
 
 router = APIRouter(prefix="/v0/subscriptions", tags=["Subscriptions"], route_class=KeptRoute)
 
+TERMINATED_BY_UPDATE = "terminated"
+_ENDING = frozenset({"terminated_at", "terminated_by", "termination_reason"})
 SESSION_MINUTES_MAX = 366 * 24 * 60
 METADATA_KEYS_MAX = 100
 
 Status = Literal["pending_payment", "active", "terminated"]
 ChangeReason = Literal["commercial", "correction", "migration", "unspecified"]
+EndingReason = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Scalars = Annotated[
     dict[MetadataKey, Description | bool | int | float], Field(max_length=METADATA_KEYS_MAX)
 ]
@@ -161,8 +167,52 @@ _SHARED = (
 class Termination(Body):
     """Why a subscription ends."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    reason: EndingReason
     change_reason: ChangeReason | None = None
+
+
+class SubscriptionPatch(Patch):
+    """What may be different about a living subscription; with `terminated`, how it ends."""
+
+    ending_at: Instant = omitted()
+    status: Literal["active", "terminated"] = omitted()
+    terminated_at: Instant = omitted()
+    terminated_by: Annotated[str, StringConstraints(min_length=1, max_length=255)] = omitted()
+    termination_reason: EndingReason = omitted()
+    auto_charge: bool = omitted()
+    tax_exempt: bool = omitted()
+    minimum_account_balance: Annotated[Amount, Field(ge=0)] = omitted()
+    renewal_reminder_enabled: bool | None = omitted()
+    renewal_reminder_days: Annotated[int, Field(ge=1, le=30)] | None = omitted()
+    payment_term_days: Annotated[int, Field(ge=0, le=365)] = omitted()
+    version_policy: Literal["floating", "pinned"] = omitted()
+
+    @model_validator(mode="after")
+    def _only_an_ending_is_described(self) -> Self:
+        described = sorted(self.model_fields_set & _ENDING)
+        if described and self.status != "terminated":
+            raise ValueError(f"{', '.join(described)}: only together with the status terminated")
+        return self
+
+    def living(self) -> SubscriptionChanges | None:
+        """The changes of what goes on; None where nothing of it changes."""
+        sent = {k: v for k, v in self.changes().items() if k not in {*_ENDING, "status"}}
+        cleared = tuple(sorted(name for name, value in sent.items() if value is None))
+        return SubscriptionChanges(**sent, cleared=cleared) if sent else None
+
+    def ending(self, row: tables.Subscription) -> TerminateSubscription | None:
+        """How it ends, if it does."""
+        if self.status != "terminated":
+            return None
+        if self.terminated_at is not None and self.terminated_at <= row.started_at:
+            raise InvalidValue("must lie after the start", field="terminatedAt")
+        return TerminateSubscription(
+            merchant_id=row.merchant_id,
+            subscription_id=row.id,
+            reason=self.termination_reason or TERMINATED_BY_UPDATE,
+            terminated_by=self.terminated_by or row.merchant_id,
+            at=self.terminated_at,
+        )
 
 
 class Breakdown(Wire):
@@ -318,14 +368,54 @@ class _View:
             )
             return (await _Reader(session, self.public_url).answers(merchant_id, [row]))[0]
 
-    async def status(self, merchant_id: str, subscription_id: str) -> str:
-        """Only its state."""
+    async def row(self, merchant_id: str, subscription_id: str) -> tables.Subscription:
+        """Only the row."""
         async with self.transactions.transaction() as session:
             row = await subscriptions.get(session, merchant_id, subscription_id)
-            return found(row, "subscription").status
+            return found(row, "subscription")
 
 
 View = Annotated[_View, Depends(_View)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Changes of subscriptions that are known to live."""
+
+    commands: Commands
+    view: View
+
+    async def living(self, merchant_id: str, subscription_id: str) -> tables.Subscription:
+        """The row; refused when it has ended for ever."""
+        row = await self.view.row(merchant_id, subscription_id)
+        if row.status == "terminated":
+            raise Conflict("The subscription is terminated already")
+        return row
+
+    async def change(self, row: tables.Subscription, changes: SubscriptionChanges) -> None:
+        """Changes it through its workflow."""
+        try:
+            await self.commands.change_subscription(
+                UpdateSubscription(
+                    merchant_id=row.merchant_id, subscription_id=row.id, changes=changes
+                )
+            )
+        except Unavailable:
+            # A subscription that ended in the meantime has no workflow left that could answer.
+            await self.living(row.merchant_id, row.id)
+            raise
+
+    async def end(self, command: TerminateSubscription) -> None:
+        """Ends it through its workflow; found ended, it has what it wants."""
+        try:
+            await self.commands.terminate_subscription(command)
+        except Unavailable:
+            row = await self.view.row(command.merchant_id, command.subscription_id)
+            if row.status != "terminated":
+                raise
+
+
+Door = Annotated[_Door, Depends(_Door)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,20 +505,36 @@ async def get_subscription(id: SubscriptionId, caller: Caller, view: View) -> Su
 
 @router.post("/{id}/termination", operation_id="terminateSubscription")
 async def terminate_subscription(
-    id: SubscriptionId, body: Termination, caller: Caller, commands: Commands, view: View
+    id: SubscriptionId, body: Termination, caller: Caller, door: Door
 ) -> Subscription:
     """End a subscription now; what ran until now is billed."""
-    if await view.status(caller.merchant_id, id) == "terminated":
-        raise Conflict("The subscription is terminated already")
-    try:
-        await commands.terminate_subscription(
-            TerminateSubscription(id, body.reason, body.change_reason, caller.merchant_id)
+    row = await door.living(caller.merchant_id, id)
+    await door.end(
+        TerminateSubscription(
+            merchant_id=row.merchant_id,
+            subscription_id=row.id,
+            reason=body.reason,
+            terminated_by=caller.merchant_id,
+            change_reason=body.change_reason,
         )
-    except Unavailable:
-        # A subscription that ended in the meantime has no workflow left that could answer.
-        if await view.status(caller.merchant_id, id) != "terminated":
-            raise
-    return await view.one(caller.merchant_id, id)
+    )
+    return await door.view.one(caller.merchant_id, id)
+
+
+@router.patch("/{id}", operation_id="updateSubscription")
+async def update_subscription(
+    id: SubscriptionId, body: SubscriptionPatch, caller: Caller, door: Door
+) -> Subscription:
+    """Change a subscription; periods that have begun keep their versions. It can also end here."""
+    row = await door.living(caller.merchant_id, id)
+    if body.status == "active" and row.status != "active":
+        raise InvalidValue("Only its first payment makes it active", field="status")
+    ending, changes = body.ending(row), body.living()
+    if changes is not None:
+        await door.change(row, changes)
+    if ending is not None:
+        await door.end(ending)
+    return await door.view.one(caller.merchant_id, id)
 
 
 def _percent(row: tables.Subscription, bought: Bought) -> Decimal:

@@ -3,17 +3,19 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from activities.organizations import CreatedMerchant
+from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
 from activities.subscriptions import (
     RollPeriod,
     SubscriptionActivities,
     SubscriptionRef,
 )
-from billing.errors import InvalidValue, NotFound
+from billing.errors import Conflict, InvalidValue, NotFound
 from models.database import Database
 from models.invoices import Invoice
 from models.queries import invoices, subscriptions
@@ -275,3 +277,64 @@ async def test_termination_cuts_the_running_window_once(
     assert answers[0].closing.grace_period_end == now + timedelta(hours=24)
     rows = await _invoices(database, shop, made.subscription_id)
     assert [(row.status, row.ended_to, row.coming_to) for row in rows] == [("CLOSING", now, None)]
+
+
+def _changing(shop: Shop, subscription_id: str, **changes: Any) -> ChangeSubscription:
+    return ChangeSubscription(
+        merchant_id=shop.merchant_id,
+        subscription_id=subscription_id,
+        now=START + timedelta(days=3),
+        changes=SubscriptionChanges(**changes),
+    )
+
+
+async def test_a_change_is_the_same_twice(database: Database, merchant: CreatedMerchant) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription(renewal_reminder_days=4))
+    ending_at = START + timedelta(days=40)
+    command = _changing(
+        shop, made.subscription_id, ending_at=ending_at, cleared=("renewal_reminder_days",)
+    )
+    views = [await activities.change_subscription(command) for _ in range(2)]
+    assert views[0] == views[1]
+    assert views[0].ending_at == ending_at
+    async with database.transaction() as session:
+        row = await subscriptions.get(session, shop.merchant_id, made.subscription_id)
+    assert row is not None
+    assert row.renewal_reminder_days is None
+    with pytest.raises(InvalidValue):
+        await activities.change_subscription(
+            _changing(shop, made.subscription_id, ending_at=START + timedelta(days=3))
+        )
+
+
+async def test_another_version_policy_leaves_the_begun_period_alone(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """Of a plan that moves to new versions at once, a floating period has begun to follow."""
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    pinning = _changing(shop, made.subscription_id, version_policy="pinned")
+    await activities.change_subscription(pinning)
+    (invoice,) = await _invoices(database, shop, made.subscription_id)
+    assert invoice.arrears_version_id == invoice.plan_version_id
+
+
+async def test_what_has_ended_is_not_changed(database: Database, merchant: CreatedMerchant) -> None:
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    await activities.terminate_subscription(
+        Terminate(
+            merchant_id=shop.merchant_id,
+            subscription_id=made.subscription_id,
+            now=START + timedelta(days=3),
+            reason="moving on",
+        )
+    )
+    with pytest.raises(Conflict):
+        await activities.change_subscription(
+            _changing(shop, made.subscription_id, auto_charge=True)
+        )

@@ -32,6 +32,7 @@ from activities.payments import (
     PaymentActivities,
     RecordAttempt,
 )
+from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscriptions import (
     RollPeriod,
@@ -39,7 +40,7 @@ from activities.subscriptions import (
     SubscriptionRef,
 )
 from api.app import create_app
-from api.commands import Commands, TerminateSubscription, Unavailable
+from api.commands import Commands, TerminateSubscription, Unavailable, UpdateSubscription
 from local.gateway import create_gateway
 from models.base import wall_now
 from models.database import Database
@@ -97,15 +98,28 @@ class InProcess(Commands):
 
     async def terminate_subscription(self, command: TerminateSubscription) -> None:
         await self._refuse_away()
-        merchant_id = command.terminated_by
+        merchant_id = command.merchant_id
+        now = await self.now_of(merchant_id, command.subscription_id)
         await SubscriptionActivities(self.database).terminate_subscription(
             Terminate(
                 merchant_id=merchant_id,
                 subscription_id=command.subscription_id,
-                now=await self.now_of(merchant_id, command.subscription_id),
+                now=now if command.at is None else min(command.at, now),
                 reason=command.reason,
                 change_reason=command.change_reason,
                 terminated_by=command.terminated_by,
+            )
+        )
+
+    async def change_subscription(self, command: UpdateSubscription) -> None:
+        await self._refuse_away()
+        merchant_id = command.merchant_id
+        await SubscriptionActivities(self.database).change_subscription(
+            ChangeSubscription(
+                merchant_id=merchant_id,
+                subscription_id=command.subscription_id,
+                now=await self.now_of(merchant_id, command.subscription_id),
+                changes=command.changes,
             )
         )
 

@@ -36,6 +36,7 @@ SHARED_ACTIVITIES = {
     "usage_refunds": "a part of a transaction that a refund and an accepted dispute share",
     "subscription_starts": "the part of the writer of subscriptions that begins them",
     "subscription_periods": "the part of the writer of subscriptions that opens their invoices",
+    "subscription_changes": "the part of the writer of subscriptions that changes them",
     "subscription_endings": "the part of the writer of subscriptions that ends them",
     "issuing": "parts of a transaction that creation and closing share",
     "refusals": "the interceptor of all activities",
@@ -172,6 +173,21 @@ def test_every_workflow_is_run_by_the_worker_under_a_name_of_its_own() -> None:
             if isinstance(node, ast.ClassDef) and _definition(node) is not None:
                 assert _definition(node) == node.name.removesuffix("Workflow")
                 assert f"    {node.name},\n" in worker
+
+
+def test_every_activity_is_run_by_the_worker() -> None:
+    worker = read(ROOT / "worker.py").text
+
+    def idle(module: Module) -> list[str]:
+        return [
+            function.name
+            for function in module.functions()
+            if any(ast.unparse(each) == "activity.defn" for each in function.decorator_list)
+            and f".{function.name}," not in worker
+            and f".{function.name}]" not in worker
+        ]
+
+    assert found(idle, in_packages=("activities",)) == {}
 
 
 def test_no_test_uses_a_mock_library() -> None:

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from activities.invoices import DraftedInvoice, FinalizedInvoice, InvoiceRef
 from activities.payments import Collection, CollectionRef
+from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
 from activities.subscription_periods import ClosingInvoice
 from activities.subscriptions import RolledPeriod, RollPeriod, SubscriptionRef, SubscriptionView
@@ -40,6 +43,10 @@ class FakeBilling:
     index: int = 1
     ended_at: datetime = datetime(9999, 1, 1, tzinfo=UTC)
     story: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     def view(self) -> SubscriptionView:
         """As the workflow sees it."""
@@ -93,6 +100,15 @@ class FakeBilling:
             end = boundary(self.anchor, MONTH, command.sequence_number)
             return self.closing(command.sequence_number, end)
 
+        @activity.defn(name="change_subscription")
+        async def change_subscription(command: ChangeSubscription) -> SubscriptionView:
+            ending_at = command.changes.ending_at
+            await self.goes_on.wait()
+            if ending_at is not None and ending_at <= command.now:
+                raise ApplicationError("over", {}, type="INVALID_VALUE", non_retryable=True)
+            self.ending_at = ending_at or self.ending_at
+            return self.view()
+
         @activity.defn(name="terminate_subscription")
         async def terminate_subscription(command: Terminate) -> RolledPeriod:
             if self.status != "terminated":
@@ -122,6 +138,7 @@ class FakeBilling:
             activate_subscription,
             expire_activation,
             roll_period,
+            change_subscription,
             terminate_subscription,
             draft_invoice,
             finalize_invoice,
@@ -161,6 +178,19 @@ async def _start(simulation: Simulation) -> Any:
         SubscriptionState(subscription_id="sub_1", merchant_id="org_1"),
         id="subscription/sub_1",
         task_queue=BILLING_QUEUE,
+    )
+
+
+async def _start_on_clock(simulation: Simulation, start: datetime) -> Any:
+    state = SubscriptionState(
+        subscription_id="sub_1", merchant_id="org_1", clock_id="tc_1", clock_now=start
+    )
+    return await simulation.client.start_workflow(
+        SubscriptionWorkflow.run,
+        state,
+        id="subscription/sub_1",
+        task_queue=BILLING_QUEUE,
+        task_timeout=timedelta(seconds=2),
     )
 
 
@@ -238,6 +268,70 @@ async def test_it_ends_by_itself_at_ending_at(simulation: Simulation, working: W
     assert billing.when("rolled") == []
 
 
+async def test_another_end_wakes_it_and_a_refusal_does_not(
+    simulation: Simulation, working: Working
+) -> None:
+    """It waits for its boundary in a month; it is to end in twelve days, then in five."""
+    now = (await simulation.now()).replace(microsecond=0)
+    billing = FakeBilling(anchor=now)
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        for days in (12, 5):
+            changes = SubscriptionChanges(ending_at=now + timedelta(days=days))
+            await handle.execute_update(SubscriptionWorkflow.change, changes)
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await handle.execute_update(
+                SubscriptionWorkflow.change, SubscriptionChanges(ending_at=now)
+            )
+        assert isinstance(refused.value.cause, ApplicationError)
+        assert refused.value.cause.type == "INVALID_VALUE"
+        await simulation.sleep(timedelta(days=6))
+        assert await asyncio.wait_for(handle.result(), 30) == "terminated"
+    assert billing.when("terminated: ended") == [now + timedelta(days=5)]
+
+
+async def test_changes_are_heard_before_the_first_payment(
+    simulation: Simulation, working: Working
+) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    expiry = now + timedelta(hours=4)
+    billing = FakeBilling(anchor=now, status="pending_payment", session_expires_at=expiry)
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        changes = SubscriptionChanges(ending_at=now + timedelta(days=5))
+        await handle.execute_update(SubscriptionWorkflow.change, changes)
+        assert billing.ending_at == now + timedelta(days=5)
+        await simulation.sleep(timedelta(hours=5))
+        assert await asyncio.wait_for(handle.result(), 30) == "terminated"
+    assert billing.when("expired") == [expiry]
+
+
+async def test_a_boundary_that_has_come_is_billed_before_the_end(
+    simulation: Simulation, working: Working
+) -> None:
+    """While a change is being written, the clock's tick brings the boundary, and a termination."""
+    start = datetime(2026, 1, 31, 9, tzinfo=UTC)
+    billing = FakeBilling(anchor=start)
+    due = boundary(start, MONTH, 1)
+    request = TerminateNow(reason="moving on", terminated_by="org_1")
+    async with working(billing.activities()):
+        handle = await _start_on_clock(simulation, start)
+        billing.goes_on.clear()
+        changes = SubscriptionChanges(auto_charge=True)
+        waiting = [
+            asyncio.create_task(handle.execute_update(SubscriptionWorkflow.change, changes)),
+            asyncio.create_task(handle.execute_update("tick", Tick(now=due))),
+            asyncio.create_task(handle.execute_update(SubscriptionWorkflow.terminate, request)),
+        ]
+        await asyncio.sleep(2.5)
+        billing.goes_on.set()
+        await asyncio.wait_for(asyncio.gather(*waiting), 30)
+    assert [(name, at) for name, at in billing.story if " inv_" not in name] == [
+        ("rolled", due),
+        ("terminated: moving on", due),
+    ]
+
+
 async def test_a_draft_waits_for_its_approval(simulation: Simulation, working: Working) -> None:
     now = (await simulation.now()).replace(microsecond=0)
     billing = FakeBilling(anchor=now, auto_approve=False)
@@ -258,17 +352,7 @@ async def test_on_a_test_clock_a_tick_is_answered_when_all_due_has_happened(
     start = datetime(2026, 1, 31, 9, tzinfo=UTC)
     billing = FakeBilling(anchor=start)
     async with working(billing.activities()):
-        handle = await simulation.client.start_workflow(
-            SubscriptionWorkflow.run,
-            SubscriptionState(
-                subscription_id="sub_1",
-                merchant_id="org_1",
-                clock_id="tc_1",
-                clock_now=start,
-            ),
-            id="subscription/sub_1",
-            task_queue=BILLING_QUEUE,
-        )
+        handle = await _start_on_clock(simulation, start)
         first_run = (await handle.describe()).run_id
         member = simulation.client.get_workflow_handle("subscription/sub_1")
         for month in range(1, 28):

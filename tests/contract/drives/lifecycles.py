@@ -44,6 +44,23 @@ def get_subscription(world: World) -> None:
     assert got.status == "active"
 
 
+def update_subscription(world: World) -> None:
+    """Changes one, clears its reminder, and ends it."""
+    owner = world.a_subscription()
+    changed = world.client.subscriptions.update_subscription(
+        id=owner.id,
+        auto_charge=True,
+        version_policy="pinned",
+        renewal_reminder_days=None,
+        ending_at=owner.started_at + timedelta(days=400),
+    )
+    assert (changed.auto_charge, changed.version_policy) == (True, "pinned")
+    ended = world.client.subscriptions.update_subscription(
+        id=owner.id, status="terminated", termination_reason="Enough"
+    )
+    assert (ended.status, ended.termination_reason) == ("terminated", "Enough")
+
+
 def terminate_subscription(world: World) -> None:
     """Ends one."""
     ended = world.client.subscriptions.terminate(id=world.a_subscription().id, reason="Enough")
@@ -223,6 +240,7 @@ CASES: dict[str, Callable[[World], object]] = {
     "createSubscription": create_subscription,
     "listSubscriptions": list_subscriptions,
     "getSubscription": get_subscription,
+    "updateSubscription": update_subscription,
     "terminateSubscription": terminate_subscription,
     "recordInvoicePayment": record_invoice_payment,
     "retryInvoicePayment": retry_invoice_payment,
