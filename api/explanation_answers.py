@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 from api.schema import Absent, Instant, Wire
-from billing import explanation, invoicing
+from billing import adjustments, explanation, invoicing
 from billing.money import amount_text, text
 from billing.periods import Period
 from billing.pricing import breakdown
@@ -95,6 +96,19 @@ def _parts(parts: Sequence[breakdown.Part]) -> list[Part]:
     return [Part.of(each) for each in parts]
 
 
+class Share(Wire):
+    """An exact part of an amount; the product has so many significant digits, half up."""
+
+    numerator: str
+    denominator: str
+    significant_digits: int = SHARE_DIGITS
+
+    @classmethod
+    def of(cls, part: Fraction) -> Self:
+        """The answer for a fraction."""
+        return cls(numerator=str(part.numerator), denominator=str(part.denominator))
+
+
 class Correction(Wire):
     """What was billed for the window before, at the price of the correction; it is taken off.
 
@@ -107,9 +121,11 @@ class Correction(Wire):
     parts: list[Part]
     amount: str
     carried: str
+    kept: Absent[Share] = None
+    """What discounts have left of the difference."""
 
     @classmethod
-    def of(cls, correction: explanation.Correction) -> Self:
+    def of(cls, correction: explanation.Correction, part: Fraction | None) -> Self:
         """The answer for a correction."""
         billed = correction.billed
         return cls(
@@ -119,6 +135,7 @@ class Correction(Wire):
             parts=_parts(correction.parts),
             amount=text(correction.amount),
             carried=text(billed.carried),
+            kept=None if part is None else Share.of(part),
         )
 
 
@@ -148,13 +165,40 @@ class Tax(Wire):
     significant_digits: int = INCLUSIVE_DIGITS
 
 
-class Adjustment(Wire):
+class Discount(Wire):
+    """A discount's line is the opposite of a share of what it is taken off."""
+
+    discounted_amount: str
+    share: Share
+
+
+class DealTerm(Wire):
+    """An adjustment that reached the line: a rate as a fraction, or a number of units."""
+
+    adjustment_id: str
+    kind: str
+    value: str
+    effective_from: Instant
+    effective_to: Instant | None
+
+    @classmethod
+    def of(cls, term: adjustments.Adjustment) -> Self:
+        """The answer for an adjustment."""
+        return cls(
+            adjustment_id=term.adjustment_id,
+            kind=term.kind,
+            value=text(term.value),
+            effective_from=term.start,
+            effective_to=term.end,
+        )
+
+
+class Cut(Wire):
     """A total that was cut to what the invoice can bear; the tax is cut in proportion.
 
     `carried` is what the next invoice gives back.
     """
 
-    kind: Literal["cut_to_what_is_owed"] = "cut_to_what_is_owed"
     before: str
     after: str
     carried: str
@@ -173,24 +217,31 @@ class Steps(Wire):
 
     price: ExplainedPrice
     usage: Absent[UsageReading] = None
+    measured_quantity: Absent[str] = None
+    """Before adjustments, where they reached the quantity."""
+    priced_quantity: str
+    discount: Absent[Discount] = None
     parts: list[Part]
     rated_amount: str
     correction: Absent[Correction] = None
     owed_amount: str
     proration: Proration
     tax: Tax
-    adjustments: list[Adjustment]
+    cut: Absent[Cut] = None
+    deal: list[DealTerm]
 
     @classmethod
     def of(cls, line: explanations.ExplainedLine, steps: explanation.Explanation) -> Self:
         """The answer for a line's steps."""
-        correction = steps.correction
         return cls(
             price=_price(line, steps),
             usage=_usage(line, steps),
+            measured_quantity=_maybe(steps.origin.measured),
+            priced_quantity=text(steps.quantity),
+            discount=_discount(steps),
             parts=_parts(steps.parts),
             rated_amount=text(steps.rated),
-            correction=None if correction is None else Correction.of(correction),
+            correction=_correction(steps),
             owed_amount=text(steps.owed),
             proration=Proration(
                 cycle=Window.of(steps.origin.cycle),
@@ -199,7 +250,8 @@ class Steps(Wire):
                 amount=text(steps.prorated),
             ),
             tax=_tax(steps, steps.taxed),
-            adjustments=_adjustments(line, steps),
+            cut=_cut(line, steps),
+            deal=[DealTerm.of(each) for each in line.deal],
         )
 
 
@@ -242,17 +294,27 @@ def _tax(steps: explanation.Explanation, taxed: TaxedAmount) -> Tax:
     )
 
 
-def _adjustments(
-    line: explanations.ExplainedLine, steps: explanation.Explanation
-) -> list[Adjustment]:
+def _correction(steps: explanation.Explanation) -> Correction | None:
+    if steps.correction is None:
+        return None
+    return Correction.of(steps.correction, steps.origin.part)
+
+
+def _discount(steps: explanation.Explanation) -> Discount | None:
+    discounted, part = steps.origin.discounted, steps.origin.part
+    if discounted is None or part is None:
+        return None
+    return Discount(discounted_amount=text(discounted), share=Share.of(part))
+
+
+def _cut(line: explanations.ExplainedLine, steps: explanation.Explanation) -> Cut | None:
     if steps.origin.uncut is None:
-        return []
-    cut = Adjustment(
+        return None
+    return Cut(
         before=text(steps.origin.uncut),
         after=text(line.row.total_amount),
         carried=text(line.row.carried),
     )
-    return [cut]
 
 
 class ExplainedLine(Wire):

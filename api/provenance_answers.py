@@ -19,6 +19,7 @@ from models.queries.invoices import OPEN_STATUSES
 
 VERSION = 1
 PRICE, METER, MERCHANT, BILLED, TAX = "price", "meter", "merchant", "billed", "tax"
+LINE, DEAL = "line", "adjustment"
 
 
 class Precision(Wire):
@@ -52,7 +53,7 @@ class InputPrice(Wire):
 class Inputs(Wire):
     """What the calculation started from."""
 
-    kind: Literal["priced", "given"]
+    kind: Literal["priced", "given", "fromLine"]
     quantity: Absent[Given] = None
     selector: Absent[Given] = None
     price: Absent[InputPrice] = None
@@ -120,7 +121,7 @@ class Provenance(Wire):
             period=Window(start=row.period_start, end=row.period_end),
             calculated_at=datetime.fromisoformat(origin["calculated_at"]),
             subscription_id=invoice.subscription_id,
-            inputs=_given(row) if steps is None or row.kind == "manual" else _priced(row, steps),
+            inputs=_inputs(row, steps),
             sources=_sources(row, steps),
             steps=[] if steps is None else _steps(row, steps),
             not_applied=[],
@@ -132,26 +133,29 @@ class Provenance(Wire):
         )
 
 
-def _given(row: InvoiceLine) -> Inputs:
-    with exact():
-        amount = row.quantity * row.unit_price
-    return Inputs(kind="given", amount=Given(value=text(amount), source=MERCHANT))
+def _inputs(row: InvoiceLine, steps: Explanation | None) -> Inputs:
+    if steps is None or row.kind == "manual":
+        with exact():
+            amount = row.quantity * row.unit_price
+        return Inputs(kind="given", amount=Given(value=text(amount), source=MERCHANT))
+    if steps.origin.discounted is not None:
+        amount = steps.origin.discounted
+        return Inputs(kind="fromLine", amount=Given(value=text(amount), source=LINE))
+    return _priced(steps)
 
 
-def _priced(row: InvoiceLine, steps: Explanation) -> Inputs:
+def _priced(steps: Explanation) -> Inputs:
     is_metered = steps.origin.usage is not None
-    quantity = Given(value=text(_quantity(row, steps)), source=METER if is_metered else PRICE)
+    quantity = Given(value=text(_measured(steps)), source=METER if is_metered else PRICE)
     function = price_function(steps.price.model, steps.price.properties)
     price = InputPrice(fn=function, source=PRICE)
     return Inputs(kind="priced", quantity=quantity, selector=quantity, price=price)
 
 
-def _quantity(row: InvoiceLine, steps: Explanation) -> Decimal:
-    usage = steps.origin.usage
-    if usage is None:
-        return row.quantity
-    with exact():
-        return max(usage, Decimal(0)) + steps.origin.uses.quantity
+def _measured(steps: Explanation) -> Decimal:
+    """The quantity before adjustments."""
+    measured = steps.origin.measured
+    return steps.quantity if measured is None else measured
 
 
 def price_function(model: str, properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,8 +199,13 @@ def _sources(row: InvoiceLine, steps: Explanation | None) -> dict[str, Source]:
         if row.kind == WALLET:
             values |= (row.origin or {}).get(WALLET, {})
         found = {MERCHANT: Source(type="merchant", as_used=values)}
+    elif steps.origin.discounted is not None:
+        used = {"amount": text(steps.origin.discounted)}
+        found = {LINE: Source(type="line", ref={"priceId": row.price_id}, as_used=used)}
     else:
         found = _catalogue_sources(row, steps)
+    if row.adjustment_ids:
+        found[DEAL] = Source(type="adjustment", ref={"adjustmentIds": list(row.adjustment_ids)})
     if steps is not None and steps.behavior == "inclusive":
         source = steps.price.tax_source or "outside_scope"
         found[TAX] = Source(type="tax", as_used={"rate": text(row.tax_rate), "from": source})
@@ -236,11 +245,13 @@ def _catalogue_sources(row: InvoiceLine, steps: Explanation) -> dict[str, Source
 def _steps(row: InvoiceLine, steps: Explanation) -> list[Step]:
     """Each starts where the last one ended, and the last one ends at the stored amount."""
     origin = MERCHANT if row.kind == "manual" else PRICE
-    made = [_evaluation(row, steps, origin)]
+    made = [_discount(steps)] if steps.origin.discounted is not None else _evaluated(row, steps)
     amount = steps.rated
     if steps.correction is not None:
         billed = steps.correction
         params = {"amount": text(billed.amount), "carried": text(billed.billed.carried)}
+        if steps.origin.part is not None:
+            params |= {"kept": str(steps.origin.part), "significantDigits": str(SHARE_DIGITS)}
         made.append(_step("subtractBilled", amount, steps.owed, params, BILLED))
         amount = steps.owed
     if steps.fraction != 1:
@@ -257,13 +268,27 @@ def _steps(row: InvoiceLine, steps: Explanation) -> list[Step]:
     return made
 
 
-def _evaluation(row: InvoiceLine, steps: Explanation, source: str) -> Step:
-    quantity = text(_quantity(row, steps))
-    params: dict[str, Any] = {"quantity": quantity, "selector": quantity}
+def _discount(steps: Explanation) -> Step:
+    part = str(-(steps.origin.part or 0))
+    terms = [{"by": "share", "value": part, "label": "discount"}]
+    params = {"terms": terms, "significantDigits": str(SHARE_DIGITS)}
+    return _step("scale", steps.origin.discounted, steps.rated, params, DEAL)
+
+
+def _evaluated(row: InvoiceLine, steps: Explanation) -> list[Step]:
+    """The quantity where a deal changed it, and what it costs."""
+    quantity, measured = text(steps.quantity), steps.origin.measured
+    made = []
+    if measured is not None:
+        params: dict[str, Any] = {"reason": "adjusted"}
+        adjusted = _step("replace", measured, steps.quantity, params, DEAL)
+        made.append(adjusted.model_copy(update={"on": "quantity"}))
+    params = {"quantity": quantity, "selector": quantity}
     if row.kind != "manual":
         params["fn"] = price_function(steps.price.model, steps.price.properties)
     params["applied"] = [_applied(part) for part in steps.parts]
-    return _step("evaluate", None, steps.rated, params, source)
+    source = MERCHANT if row.kind == "manual" else PRICE
+    return [*made, _step("evaluate", None, steps.rated, params, source)]
 
 
 def _applied(part: Part) -> dict[str, str]:

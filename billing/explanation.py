@@ -91,6 +91,8 @@ class Explanation:
     price: PriceTerms
     origin: Origin
     behavior: TaxBehavior
+    quantity: Decimal
+    """What was priced: of a correction all that the window comes to now."""
     parts: Sequence[Part]
     rated: Decimal
     """What the parts sum to."""
@@ -109,7 +111,8 @@ class Explanation:
 def explain(line: KeptLine) -> Explanation:
     """The line's steps, told from what was kept."""
     price, origin = _price(line), _origin(line)
-    parts = _parts(line, price, origin)
+    quantity = _quantity(line, origin)
+    parts = _parts(line, price, origin, quantity)
     correction = None if origin.billed is None else _correction(price, origin.billed)
     part = fraction(line.window, origin.cycle)
     with exact():
@@ -124,6 +127,7 @@ def explain(line: KeptLine) -> Explanation:
         price=price,
         origin=origin,
         behavior=line.behavior,
+        quantity=quantity,
         parts=parts,
         rated=rated,
         correction=correction,
@@ -136,7 +140,7 @@ def explain(line: KeptLine) -> Explanation:
     )
 
 
-def _parts(line: KeptLine, price: PriceTerms, origin: Origin) -> list[Part]:
+def _parts(line: KeptLine, price: PriceTerms, origin: Origin, quantity: Decimal) -> list[Part]:
     if line.kind == "manual":
         with exact():
             amount = line.quantity * line.unit_price
@@ -144,25 +148,25 @@ def _parts(line: KeptLine, price: PriceTerms, origin: Origin) -> list[Part]:
     if origin.discounted is not None and origin.part is not None:
         taken = share(origin.discounted, origin.part).copy_negate()
         return [Part("discount", taken)]
-    if origin.measured is not None or origin.usage is None:
-        return breakdown(price.model, price.properties, _billed_quantity(line, origin))
-    metered = max(origin.usage, Decimal(0))
-    if price.model == "dynamic":
+    is_read = origin.usage is not None and origin.measured is None
+    if is_read and price.model == "dynamic":
         used = origin.uses
+        metered = max(origin.usage or Decimal(0), Decimal(0))
         return breakdown_of_uses(price.properties, metered, used.quantity, used.amount)
-    with exact():
-        quantity = metered + origin.uses.quantity
-    if price.is_instant and not quantity:
+    if is_read and price.is_instant and not quantity:
         return []
     return breakdown(price.model, price.properties, quantity)
 
 
-def _billed_quantity(line: KeptLine, origin: Origin) -> Decimal:
-    """The line's own, or of a correction, all that it comes to with what was billed before."""
-    if origin.billed is None:
-        return line.quantity
+def _quantity(line: KeptLine, origin: Origin) -> Decimal:
+    """What the reading and single uses come to; where there is none or it was adjusted, the line's.
+
+    A correction's own quantity is only what is more than was billed before.
+    """
     with exact():
-        return origin.billed.quantity + line.quantity
+        if origin.usage is not None and origin.measured is None:
+            return max(origin.usage, Decimal(0)) + origin.uses.quantity
+        return line.quantity + (Decimal(0) if origin.billed is None else origin.billed.quantity)
 
 
 def _correction(price: PriceTerms, billed: Billed) -> Correction:

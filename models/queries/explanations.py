@@ -1,11 +1,12 @@
 """How an invoice came to its amounts, told from what its lines keep; only an open one is rated."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.adjustments import Adjustment
 from billing.explanation import Explanation, KeptLine, explain
 from billing.invoicing import Summed, summed
 from billing.periods import Period
@@ -13,7 +14,7 @@ from billing.taxes import TaxBehavior, TaxedAmount
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
 from models.plans import PlanVersion
-from models.queries import drafts, invoices
+from models.queries import adjustments, drafts, invoices
 from models.queries.subscriptions import among
 
 WALLET = "wallet"
@@ -27,6 +28,8 @@ class ExplainedLine:
     steps: Explanation | None
     plan_version_number: int | None
     aggregation: str | None
+    deal: Sequence[Adjustment]
+    """The adjustments that reached it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +64,22 @@ async def explained(session: AsyncSession, invoice: Invoice) -> ExplainedInvoice
         marks = (draft.watermark, draft.late_watermark)
     behavior: TaxBehavior = "inclusive" if invoice.tax_behavior == "inclusive" else "exclusive"
     steps = {row.id: told(row, behavior) for row in rows}
+    named = {each for row in rows for each in row.adjustment_ids}
+    deal = await adjustments.named(session, invoice.merchant_id, named)
     numbers = await _version_numbers(session, invoice.merchant_id, steps.values())
     aggregations = await _aggregations(session, invoice.merchant_id, rows)
     charged = [row for row in rows if row.kind != WALLET]
     return ExplainedInvoice(
-        lines=[_line(row, steps[row.id], numbers, aggregations) for row in rows],
+        lines=[
+            ExplainedLine(
+                row=row,
+                steps=steps[row.id],
+                plan_version_number=numbers.get(_version_id(steps[row.id])),
+                aggregation=aggregations.get(row.source_id),
+                deal=[deal[each] for each in row.adjustment_ids if each in deal],
+            )
+            for row in rows
+        ],
         summed=summed(charged, invoice.currency, behavior),
         is_stored=is_stored,
         usage_watermark=marks[0],
@@ -92,25 +106,14 @@ def told(row: InvoiceLine, behavior: TaxBehavior) -> Explanation | None:
     )
 
 
-def _line(
-    row: InvoiceLine,
-    steps: Explanation | None,
-    numbers: Mapping[str, int],
-    aggregations: Mapping[str, str],
-) -> ExplainedLine:
-    version_id = None if steps is None else steps.price.plan_version_id
-    return ExplainedLine(
-        row=row,
-        steps=steps,
-        plan_version_number=None if version_id is None else numbers.get(version_id),
-        aggregation=aggregations.get(row.source_id),
-    )
+def _version_id(steps: Explanation | None) -> str:
+    return "" if steps is None else steps.price.plan_version_id or ""
 
 
 async def _version_numbers(
     session: AsyncSession, merchant_id: str, steps: Iterable[Explanation | None]
 ) -> dict[str, int]:
-    ids = {each.price.plan_version_id for each in steps if each is not None}
+    ids = {_version_id(each) for each in steps}
     rows = await session.exec(
         select(col(PlanVersion.id), col(PlanVersion.number)).where(
             col(PlanVersion.merchant_id) == merchant_id, col(PlanVersion.id).in_(ids)

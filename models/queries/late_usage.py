@@ -80,7 +80,8 @@ async def late_usage(session: AsyncSession, terms: Terms, invoice: Invoice | Non
             price = _as_billed(by_id[each.price_id], each)
             reading = readings[each.price_id]
             line = late_line(price, period, each.billed, reading, terms.behavior)
-            lines += [] if line is None else [line]
+            if line is not None:
+                lines.append(replace(line, adjustment_ids=tuple(each.adjustment_ids)))
     return LateUsage(lines, prices.names, is_complete=True)
 
 

@@ -70,8 +70,18 @@ def quantity_of(line: Any) -> Fraction:
     steps = line["steps"]
     usage = steps.get("usage")
     if usage is None:
-        return Fraction(line["quantity"])
+        return Fraction(steps.get("measuredQuantity", line["quantity"]))
     return max(Fraction(usage["reading"]), Fraction(0)) + Fraction(usage["uses"]["quantity"])
+
+
+def adjusted(quantity: Fraction, deal: Any) -> Fraction:
+    """What is billed of it under a deal: units are waived first, then the bounds hold."""
+    values: dict[str, list[Fraction]] = {}
+    for term in deal:
+        values.setdefault(term["kind"], []).append(Fraction(term["value"]))
+    quantity -= sum(values.get("usageDiscount", []), Fraction(0))
+    quantity = max([quantity, Fraction(0), *values.get("minimumQuantity", [])])
+    return min([quantity, *values.get("maximumQuantity", [])])
 
 
 def _full(line: Any, behavior: str) -> Amounts:
@@ -80,12 +90,20 @@ def _full(line: Any, behavior: str) -> Amounts:
     price = steps["price"]
     if line["kind"] == "manual":
         amount = Fraction(line["quantity"]) * Fraction(line["unitPrice"])
+    elif line["kind"] == "adjustment":
+        amount = -_share(
+            Fraction(steps["discount"]["discountedAmount"]), steps["discount"]["share"]
+        )
     else:
-        amount = MODELS[price["model"]](price["properties"], quantity_of(line))
+        quantity = adjusted(quantity_of(line), steps["deal"])
+        assert quantity == Fraction(steps["pricedQuantity"]), line
+        amount = MODELS[price["model"]](price["properties"], quantity)
     correction = steps.get("correction")
     if correction is not None:
         before = Fraction(correction["billedQuantity"])
         amount -= MODELS[price["model"]](price["properties"], before)
+        if "kept" in correction:
+            amount = _share(amount, correction["kept"])
         amount += Fraction(correction["carried"])
     window, cycle = line["window"], steps["proration"]["cycle"]
     if window != cycle:
@@ -96,6 +114,11 @@ def _full(line: Any, behavior: str) -> Amounts:
         return Amounts(amount, amount * rate, amount * (1 + rate))
     net = significant(amount / (1 + rate), steps["tax"]["significantDigits"]) if rate else amount
     return Amounts(net, amount - net, amount)
+
+
+def _share(amount: Fraction, share: Any) -> Fraction:
+    part = Fraction(int(share["numerator"]), int(share["denominator"]))
+    return significant(amount * part, share["significantDigits"])
 
 
 def _is_credit(line: Any, full: dict[str, Amounts]) -> bool:

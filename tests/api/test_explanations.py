@@ -10,6 +10,7 @@ from sqlalchemy import text
 from api.temporal_links import TemporalUi
 from models.database import Database
 from tests.api import by_hand
+from tests.api.in_process import accepted
 from tests.api.mixed import START, UI, Mixed, a_mixed_invoice
 
 Client = httpx2.AsyncClient
@@ -39,6 +40,36 @@ async def test_every_line_of_a_mixed_invoice_is_rated_by_hand(mixed: Mixed, beha
     kinds = [line["kind"] for line in told["lines"]]
     assert kinds == ["fee"] + ["metric"] * 10 + ["manual"] * 3
     assert invoice["grandTotal"] == "0.00"
+
+
+async def test_a_deal_is_rated_by_hand(mixed: Mixed) -> None:
+    """A tenth off everything from 14 February on; 30 units waived, at least 80 packages' units."""
+    await mixed.open()
+    deal = f"/v0/subscriptions/{mixed.subscription}/adjustments"
+    for kind, value, price, since in (
+        ("percentageDiscount", "0.1", None, START + timedelta(days=14)),
+        ("usageDiscount", "30", "volume", START),
+        ("minimumQuantity", "80", "package", START),
+        ("maximumQuantity", "100", "graduated", START),
+    ):
+        target = {} if price is None else {"targetPriceIds": [mixed.prices[price]]}
+        term = {"type": kind, kind: value, "effectiveFrom": since.isoformat(), **target}
+        accepted(await mixed.client.post(deal, json=term))
+    await a_mixed_invoice(mixed)
+    for number in (0, 1):
+        told = await mixed.explained(number)
+        assert told["agrees"] is True
+        _, stored = await mixed.stored(number)
+        for name, amounts in by_hand.recompute(told).items():
+            assert amounts.price == Fraction(stored[name]["totalPrice"]), stored[name]
+    first = {line["displayName"]: line["steps"] for line in (await mixed.explained(0))["lines"]}
+    volume, package = first["volume"], first["package"]
+    assert (volume["measuredQuantity"], volume["pricedQuantity"]) == ("99", "69")
+    assert (package["measuredQuantity"], package["pricedQuantity"]) == ("60", "80")
+    assert first["Discount"]["discount"]["share"]["numerator"] == "1"
+    assert first["Discount"]["discount"]["share"]["denominator"] == "20"
+    kinds = {line["kind"] for line in told["lines"]}
+    assert kinds == {"fee", "metric", "adjustment", "manual"}
 
 
 async def test_the_parts_say_where_the_units_fell(mixed: Mixed) -> None:
@@ -106,7 +137,7 @@ async def test_a_stub_a_correction_and_a_cut_are_told(mixed: Mixed) -> None:
     assert volume["owedAmount"] == "-3.87"
     assert volume["tax"]["source"] == "corrected_line"
     credit = told["lines"][-1]["steps"]
-    (cut,) = credit["adjustments"]
+    cut = credit["cut"]
     assert cut["before"] == "-1190"
     assert Fraction(cut["carried"]) == -1000 - Fraction(told["lines"][-1]["totalPrice"])
     assert told["walletCharge"] == "0.00"

@@ -13,6 +13,10 @@ from tests.api.mixed import START, Mixed, a_mixed_invoice
 Client = httpx2.AsyncClient
 
 
+def is_discount(step: Any) -> bool:
+    return bool(step["op"] == "scale")
+
+
 async def traced(mixed: Mixed, number: int) -> list[Any]:
     path = f"/v2/invoices/{mixed.invoice_id(number)}"
     shown = accepted(await mixed.client.get(path, params={"expand": "lineProvenance"}))
@@ -27,15 +31,29 @@ async def traced(mixed: Mixed, number: int) -> list[Any]:
 def follow(trace: Any) -> Fraction:
     """The amount at the end of the steps, each worked out from its own parameters."""
     amount = Fraction(0)
-    for number, step in enumerate(trace["steps"]):
+    before = None
+    for step in trace["steps"]:
         params = step["params"]
-        assert step["in"] == (None if number == 0 else trace["steps"][number - 1]["out"])
         assert step["source"] in trace["sources"]
+        if step["on"] == "quantity":
+            assert step["in"] == trace["inputs"]["quantity"]["value"]
+            continue
+        assert step["in"] == (trace["inputs"]["amount"]["value"] if is_discount(step) else before)
+        before = step["out"]
         match step["op"]:
             case "evaluate":
                 amount = sum((Fraction(part["amount"]) for part in params["applied"]), Fraction(0))
+            case "scale":
+                (term,) = params["terms"]
+                amount = Fraction(step["in"]) * Fraction(term["value"])
+                amount = significant(amount, int(params["significantDigits"]))
             case "subtractBilled":
-                amount += Fraction(params["carried"]) - Fraction(params["amount"])
+                amount -= Fraction(params["amount"])
+                if "kept" in params:
+                    amount = significant(
+                        amount * Fraction(params["kept"]), int(params["significantDigits"])
+                    )
+                amount += Fraction(params["carried"])
             case "prorate":
                 amount *= Fraction(params["fraction"])
                 amount = significant(amount, int(params["significantDigits"]))
@@ -67,6 +85,29 @@ async def test_the_steps_lead_to_the_stored_amount(mixed: Mixed, behavior: str) 
             seen |= {step["op"] for step in trace["steps"]}
     expected = {"evaluate", "subtractBilled", "prorate", "cap"}
     assert seen == expected | ({"extractTax"} if behavior == "inclusive" else set())
+
+
+async def test_a_deal_is_traced(mixed: Mixed) -> None:
+    await mixed.open()
+    deal = f"/v0/subscriptions/{mixed.subscription}/adjustments"
+    for kind, value, targets in (
+        ("percentageDiscount", "0.15", {}),
+        ("usageDiscount", "7", {"targetPriceIds": [mixed.prices["graduated"]]}),
+    ):
+        term = {"type": kind, kind: value, "effectiveFrom": START.isoformat(), **targets}
+        accepted(await mixed.client.post(deal, json=term))
+    await a_mixed_invoice(mixed)
+    kinds = set()
+    for number in (0, 1):
+        for line in await traced(mixed, number):
+            trace = line["provenance"]
+            assert follow(trace) == Fraction(line["totalPrice"])
+            kinds.add(trace["inputs"]["kind"])
+            for step in trace["steps"]:
+                if step["on"] == "quantity":
+                    assert step["source"] == "adjustment"
+                    assert Fraction(step["in"]) - Fraction(step["out"]) == Fraction(7)
+    assert kinds == {"priced", "given", "fromLine"}
 
 
 async def test_prices_are_told_as_the_contract_writes_them(mixed: Mixed) -> None:
