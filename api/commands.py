@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowFailureError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -41,7 +42,8 @@ from activities.payments import (
     CreateSetup,
     PaymentActivities,
 )
-from activities.refunds import CreateRefund, RefundActivities, VoidRefund
+from activities.refunds import CreateRefund, RefundActivities, RefundInProgress, VoidRefund
+from activities.refunds import workflow_id as refund_workflow_id
 from activities.reservations import ReservationActivities, Reserve
 from activities.reservations import workflow_id as reservation_workflow_id
 from activities.resets import Reset, ResetActivities
@@ -401,8 +403,23 @@ class Commands:
         return await self._refunds.create_refund(command)
 
     async def void_refund(self, command: VoidRefund) -> None:
-        """Takes a refund back."""
-        await self._refunds.void_refund(command)
+        """Takes a refund back; one that the provider has yet to confirm is waited for."""
+        try:
+            await self._refunds.void_refund(command)
+        except RefundInProgress:
+            if not await self._has_ended(refund_workflow_id(command.refund_id)):
+                raise
+            await self._refunds.void_refund(command)
+
+    async def _has_ended(self, workflow_id: str) -> bool:
+        """Whether the workflow ends soon; one that has not been started yet is waited for too."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            async with asyncio.timeout(CHANGE_LIMIT.total_seconds()):
+                await _reach(handle.result)
+        except (TimeoutError, Unavailable, WorkflowFailureError):
+            return False
+        return True
 
     async def provider_answers(self) -> bool:
         """Whether the payment provider can be reached; it is asked for a charge that is none."""
