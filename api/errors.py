@@ -76,6 +76,7 @@ STATUSES: Mapping[str, int] = {
     "INVOICE_NOT_LINKABLE_STATUS": 422,
     "INVOICE_NO_BALANCE": 422,
     "STANDARD_BILLING_ONLY": 422,
+    "E_INVOICE_NOT_POSSIBLE": 422,
 }
 
 CATEGORIES: Mapping[int, str] = {

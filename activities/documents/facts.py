@@ -59,6 +59,7 @@ class DocumentLine:
     total_price: Decimal
     total_tax: Decimal
     amount: Decimal
+    is_out_of_scope: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +200,7 @@ def _lines(row: Invoice, lines: Sequence[InvoiceLine]) -> list[DocumentLine]:
             total_price=line.total_price,
             total_tax=line.total_tax,
             amount=amount,
+            is_out_of_scope=bool((line.origin or {}).get("is_out_of_scope")),
         )
         for line, amount in zip(lines, shown, strict=True)
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Final
 
 import typst
 
+from activities.documents.hybrid import marked
 from activities.documents.sheet import Sheet
 
 TEMPLATE: Final = Path(__file__).with_name("document.typ").read_bytes()
@@ -29,33 +31,40 @@ def _fonts() -> typst.Fonts:
 
 
 class Typesetter:
-    """Sets documents, a bounded number at a time: each takes a core while it lasts."""
+    """Makes documents, a bounded number at a time: each takes a core while it lasts."""
 
     def __init__(self, parallel: int = 2) -> None:
         self._slots = asyncio.Semaphore(parallel)
 
-    async def set(self, sheet: Sheet, dated: datetime) -> bytes:
-        """The PDF, set in a thread of its own: the engine leaves the event loop free meanwhile."""
+    async def run(self, work: Callable[[], bytes]) -> bytes:
+        """Does it in a thread of its own: the engine leaves the event loop free meanwhile."""
         async with self._slots:
-            return await asyncio.to_thread(set_now, sheet, dated)
+            return await asyncio.to_thread(work)
 
 
-def set_now(sheet: Sheet, dated: datetime) -> bytes:
-    """The PDF, as PDF/A-3 for archives; a plain one where a text is not archivable."""
+def set_pdf(sheet: Sheet, dated: datetime, xml: bytes | None = None) -> bytes:
+    """The PDF, as PDF/A-3 for archives, with the XML inside where there is one.
+
+    Where a text is not archivable it is a plain PDF, and the XML stays out: it has no place there.
+    """
     try:
-        return _pdf(sheet, dated, archived=True)
+        made = _pdf(sheet, dated, xml, archived=True)
     except typst.TypstError as error:
         if "PDF/A" not in str(error):
             raise
-    return _pdf(sheet, dated, archived=False)
+        return _pdf(sheet, dated, None, archived=False)
+    return made if xml is None else marked(made)
 
 
-def _pdf(sheet: Sheet, dated: datetime, *, archived: bool) -> bytes:
+def _pdf(sheet: Sheet, dated: datetime, xml: bytes | None, *, archived: bool) -> bytes:
+    inputs = {"sheet": json.dumps(asdict(sheet), ensure_ascii=False)}
+    if xml is not None:
+        inputs["xml"] = xml.decode()
     compiler = typst.Compiler(
         TEMPLATE,
         font_paths=_fonts(),
         ignore_system_fonts=True,
-        sys_inputs={"sheet": json.dumps(asdict(sheet), ensure_ascii=False)},
+        sys_inputs=inputs,
     )
     made = compiler.compile(
         format="pdf", timestamp=int(dated.timestamp()), pdf_standards=["a-3b"] if archived else []

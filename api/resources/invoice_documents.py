@@ -6,13 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from activities.documents import facts
+from activities.documents.einvoice import einvoice_xml
 from activities.documents.facts import DocumentFacts
 from activities.documents.sheet import lay_out
-from activities.documents.typesetting import Typesetter
+from activities.documents.typesetting import Typesetter, set_pdf
 from activities.documents.wording import Wording
 from api.deps import Caller, PublicUrl, Transactions
 from api.links import checkout_url
 from api.schema import InvoiceId, RefundId, found
+from billing.einvoicing import NotExpressible
 
 router = APIRouter(prefix="/v2/invoices", tags=["Invoices V2"])
 
@@ -21,6 +23,12 @@ class PdfResponse(Response):
     """A PDF."""
 
     media_type = "application/pdf"
+
+
+class XmlResponse(Response):
+    """An XML document."""
+
+    media_type = "application/xml"
 
 
 async def shared_typesetter(request: Request) -> Typesetter:
@@ -41,9 +49,27 @@ class _Press:
         token = document.payment_token
         link = None if token is None else checkout_url(self.public_url, token)
         sheet = lay_out(document, Wording.of(document.buyer.locale), link)
-        made = await self.typesetter.set(sheet, document.issued_at)
-        name = f'inline; filename="{document.number}.pdf"'
-        return PdfResponse(made, headers={"Content-Disposition": name})
+
+        def make() -> bytes:
+            return set_pdf(sheet, document.issued_at, _xml_inside(document))
+
+        return PdfResponse(await self.typesetter.run(make), headers=_named(document, "pdf"))
+
+    async def xml(self, document: DocumentFacts) -> XmlResponse:
+        made = await self.typesetter.run(lambda: einvoice_xml(document))
+        return XmlResponse(made, headers=_named(document, "xml"))
+
+
+def _xml_inside(document: DocumentFacts) -> bytes | None:
+    """The electronic invoice that the PDF carries; a document that has none is still a PDF."""
+    try:
+        return einvoice_xml(document)
+    except NotExpressible:
+        return None
+
+
+def _named(document: DocumentFacts, ending: str) -> dict[str, str]:
+    return {"Content-Disposition": f'inline; filename="{document.number}.{ending}"'}
 
 
 Press = Annotated[_Press, Depends(_Press)]
@@ -55,6 +81,29 @@ async def download_invoice_pdf(id: InvoiceId, caller: Caller, press: Press) -> P
     async with press.transactions.transaction() as session:
         document = await facts.of_invoice(session, caller.merchant_id, id)
     return await press.pdf(found(document, "document"))
+
+
+@router.get("/{id}/xml", operation_id="downloadInvoiceXml", response_class=XmlResponse)
+async def download_invoice_xml(id: InvoiceId, caller: Caller, press: Press) -> XmlResponse:
+    """Download an issued invoice as EN 16931 XML; 422 with the reason where it has none."""
+    async with press.transactions.transaction() as session:
+        document = await facts.of_invoice(session, caller.merchant_id, id)
+    return await press.xml(found(document, "document"))
+
+
+@router.get(
+    "/{id}/refunds/{refundId}/xml", operation_id="downloadRefundXml", response_class=XmlResponse
+)
+async def download_refund_xml(
+    id: InvoiceId,
+    refundId: RefundId,  # noqa: N803 - the path's spelling
+    caller: Caller,
+    press: Press,
+) -> XmlResponse:
+    """Download a refund's credit note as EN 16931 XML."""
+    async with press.transactions.transaction() as session:
+        document = await facts.of_refund(session, caller.merchant_id, id, refundId)
+    return await press.xml(found(document, "document"))
 
 
 @router.get(

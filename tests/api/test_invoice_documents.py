@@ -152,3 +152,55 @@ async def test_a_written_amount_is_what_is_owed_in_any_currency(living: Client, 
         made = await shop.subscribe(await shop.advance_plan(amount, currency=currency))
         text = text_of(await living.get(f"/v2/invoices/{made['payment']['invoiceId']}/pdf"))
         assert f"Amount due ({currency}) {total}" in text, text
+
+
+async def named(shop: Shop, database: Database) -> None:
+    """The merchant as a German business."""
+    await OrganizationActivities(database).change_merchant(
+        shop.merchant_id,
+        {
+            "address": {"city": "Berlin", "zipCode": "10115", "country": "DE"},
+            "tax_id": "DE136695976",
+        },
+    )
+
+
+async def test_an_electronic_invoice_alone_and_inside(
+    living: Client, shop: Shop, database: Database, stranger_client: Client, visitor: Client
+) -> None:
+    await named(shop, database)
+    made = await shop.subscribe(await shop.advance_plan(currency="EUR", defaultTaxRate=19))
+    path = f"/v2/invoices/{made['payment']['invoiceId']}"
+    answer = await living.get(f"{path}/xml")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/xml"
+    assert b'<ram:TaxTotalAmount currencyID="EUR">9.31<' in answer.content
+    assert b"<ram:DuePayableAmount>58.31<" in answer.content
+    pdf = await living.get(f"{path}/pdf")
+    assert PdfReader(BytesIO(pdf.content)).attachments["factur-x.xml"] == [answer.content]
+    assert (await stranger_client.get(f"{path}/xml")).status_code == 404
+    await visitor.post(made["payment"]["checkoutUrl"], data=CARD)
+    refund = await shop.post(f"{path}/refunds", reason="r")
+    note = await living.get(f"{path}/refunds/{refund['id']}/xml")
+    assert b"<ram:TypeCode>381<" in note.content
+    assert (await living.get(f"{path}/refunds/crn_0/xml")).status_code == 404
+
+
+async def test_what_it_cannot_say_is_refused_with_the_reason(
+    living: Client, shop: Shop, database: Database
+) -> None:
+    async def refusal(**members: Any) -> Any:
+        made = await shop.subscribe(await shop.advance_plan(**members))
+        path = f"/v2/invoices/{made['payment']['invoiceId']}"
+        answer = await living.get(f"{path}/xml")
+        assert answer.status_code == 422
+        pdf = await living.get(f"{path}/pdf")
+        assert not PdfReader(BytesIO(pdf.content)).attachments
+        return answer.json()
+
+    assert (await refusal())["code"] == "ISSUER_IDENTITY_INCOMPLETE"
+    await named(shop, database)
+    refused = await refusal(currency="KWD", amount="1.234")
+    assert (refused["code"], refused["error"]) == ("E_INVOICE_NOT_POSSIBLE", "unprocessable_entity")
+    assert "two decimals" in refused["message"]
+    assert "needs a reason" in (await refusal(defaultTaxRate=0))["message"]

@@ -16,7 +16,9 @@ OWN_TAGS = {"Operations", "Internal"}
 OWN = {
     "acceptDispute",
     "declineDispute",
+    "downloadInvoiceXml",
     "downloadRefundPdf",
+    "downloadRefundXml",
     "getCustomerLocale",
     "ingestEventBatch",
     "listLateUsage",

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 
 from activities.documents.facts import DocumentFacts, DocumentLine, Party
 from activities.documents.sheet import lay_out
-from activities.documents.typesetting import Typesetter, set_now
+from activities.documents.typesetting import Typesetter, set_pdf
 from activities.documents.wording import Wording
 from billing.documents import tax_groups
 from billing.money import round_half_up
@@ -81,7 +81,7 @@ def facts(*lines: DocumentLine, **members: Any) -> DocumentFacts:
 
 
 def pdf_of(document: DocumentFacts, locale: str | None = None, link: str | None = LINK) -> bytes:
-    return set_now(lay_out(document, Wording.of(locale), link), document.issued_at)
+    return set_pdf(lay_out(document, Wording.of(locale), link), document.issued_at)
 
 
 def pages_of(pdf: bytes) -> list[str]:
@@ -258,7 +258,7 @@ def _ink(page: pypdfium2.PdfPage, box: tuple[float, float, float, float]) -> flo
 
 async def test_the_event_loop_stays_free_meanwhile() -> None:
     sheet = lay_out(facts(*(a_line(f"Line {n}", "1.00") for n in range(300))), Wording.of(None))
-    setting = asyncio.create_task(Typesetter().set(sheet, END))
+    setting = asyncio.create_task(Typesetter().run(lambda: set_pdf(sheet, END)))
     turns = 0
     while not setting.done():
         await asyncio.sleep(0)
