@@ -19,6 +19,7 @@ from models.adjustments import Adjustment
 from models.base import new_id, wall_now
 from models.database import Database
 from models.queries import adjustments, invoices, subscriptions
+from models.queries.drafts import next_version
 from models.queries.terms import price_set, terms_of
 from models.subscriptions import Subscription
 
@@ -137,7 +138,8 @@ async def _target(
         return None
     terms = await terms_of(session, subscription)
     billed: dict[str, PriceTerms] = {}
-    for version_id in (terms.plan.default_version_id, subscription.plan_version_id):
+    coming = next_version(terms, subscription.plan_version_id)
+    for version_id in {coming, subscription.plan_version_id}:
         found = await price_set(session, terms, version_id)
         billed |= {price.price_id: price for price in found.prices}
     target = billed.get(command.target_price_ids[0])

@@ -54,7 +54,9 @@ async def change(session: AsyncSession, terms: Terms, command: ChangeSubscriptio
         raise InvalidValue("endingAt must lie after the start and after now", field="endingAt")
     policy = command.changes.version_policy
     if policy is not None and policy != subscription.version_policy:
-        await _keep_begun_version(session, terms)
+        await keep_begun_version(session, terms)
+        # A move that waits belongs to the policy under which it was asked for.
+        columns |= {"next_version_id": None, "next_version_bills_arrears": False}
     if columns:
         await subscriptions.change(session, subscription.merchant_id, subscription.id, **columns)
 
@@ -65,7 +67,7 @@ def check_living(subscription: Subscription) -> None:
         raise Conflict("The subscription is terminated")
 
 
-async def _keep_begun_version(session: AsyncSession, terms: Terms) -> None:
+async def keep_begun_version(session: AsyncSession, terms: Terms) -> None:
     """Writes down which version the running window bills before another policy could tell."""
     subscription = terms.subscription
     for invoice in await invoices.of_subscription(

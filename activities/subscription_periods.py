@@ -90,19 +90,22 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     if invoice.status != "ACTIVE" or invoice.coming_to is None:
         return
     subscription = terms.subscription
-    if subscription.version_policy == "floating":
-        await subscriptions.change(
-            session,
-            subscription.merchant_id,
-            subscription.id,
-            plan_version_id=terms.plan.default_version_id,
-        )
+    # Before the version moves on, which decides it while the period runs.
+    arrears_version_id = drafts.arrears_version(terms, invoice)
+    await subscriptions.change(
+        session,
+        subscription.merchant_id,
+        subscription.id,
+        plan_version_id=drafts.next_version(terms, subscription.plan_version_id),
+        next_version_id=None,
+        next_version_bills_arrears=False,
+    )
     await invoices.change(
         session,
         invoice.merchant_id,
         invoice.id,
         status="CLOSING",
-        arrears_version_id=drafts.arrears_version(terms, invoice),
+        arrears_version_id=arrears_version_id,
         coming_version_id=subscription.plan_version_id,
         next_action_at=invoice.grace_period_end,
     )

@@ -12,12 +12,15 @@ from activities import subscription_changes as changes
 from activities import subscription_endings as endings
 from activities import subscription_periods as periods
 from activities import subscription_starts as starts
+from activities import subscription_versions as versions
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_periods import ClosingInvoice
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
+from activities.subscription_versions import MigratedVersion, MigrateVersion
 from billing.errors import Conflict, NotFound
 from billing.ids import derived_id
+from models.base import wall_now
 from models.database import Database
 from models.queries import drafts, invoices, subscriptions
 from models.subscriptions import Subscription
@@ -85,6 +88,17 @@ class SubscriptionActivities:
             if not isinstance(error.orig, UniqueViolation):
                 raise
             raise Conflict("The subscription was changed at the same time; try again") from error
+
+    async def migrate_version(self, command: MigrateVersion) -> MigratedVersion:
+        """Moves it to another version of its plan; no activity: the API calls it."""
+        async with self._database.transaction() as session:
+            ref = SubscriptionRef(
+                merchant_id=command.merchant_id,
+                subscription_id=command.subscription_id,
+                now=wall_now(),
+            )
+            terms = await drafts.terms_of(session, await _found(session, ref))
+            return await versions.migrate(session, terms, command)
 
     @activity.defn
     async def view_subscription(self, ref: SubscriptionRef) -> SubscriptionView:

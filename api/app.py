@@ -62,6 +62,7 @@ from api.resources import (
     usage_conflicts,
     usage_events,
     users,
+    version_migrations,
 )
 from models.database import Database
 from settings import Settings
@@ -90,6 +91,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (usage_conflicts.router, "events"),
     (subscriptions.router, "subscriptions"),
     (adjustments.router, "subscriptions"),
+    (version_migrations.router, "subscriptions"),
     (line_items.router, "invoices"),
     (projected_invoices.router, "invoices"),
     (invoices.router, "invoices"),

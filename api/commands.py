@@ -50,6 +50,7 @@ from activities.resets import Reset, ResetActivities
 from activities.subscription_changes import SubscriptionChanges
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_starts import workflow_id as subscription_workflow_id
+from activities.subscription_versions import MigratedVersion, MigrateVersion
 from activities.subscriptions import SubscriptionActivities
 from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
 from billing.errors import BillingError, Conflict, InvalidValue, NotFound
@@ -389,6 +390,10 @@ class Commands:
     ) -> CreatedManualLine:
         """Writes a line for an invoice to come, or finds the one that its key made."""
         return await self._manual_lines.create_manual_line(command, now)
+
+    async def migrate_version(self, command: MigrateVersion) -> MigratedVersion:
+        """Moves a subscription to another version of its plan."""
+        return await self._subscriptions.migrate_version(command)
 
     async def create_adjustment(self, command: CreateAdjustment) -> CreatedAdjustment:
         """Writes an adjustment of a subscription, or finds the one that its key made."""

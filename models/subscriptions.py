@@ -42,6 +42,10 @@ class Subscription(Table, table=True):
     billing_cadence: str
     elapsed_period_billing: str | None = None
     version_policy: str = "floating"
+    next_version_id: str | None = Field(default=None, foreign_key="plan_versions.id")
+    """The version of the next period, where a migration has named one (pinned only)."""
+    next_version_bills_arrears: bool = False
+    """Whether it bills the arrears of the running period already."""
     auto_charge: bool = False
     tax_exempt: bool = False
     payment_term_days: int = 0

@@ -41,6 +41,7 @@ __all__ = [
     "Terms",
     "charges_of",
     "line_rows",
+    "next_version",
     "of_invoice",
     "rate",
     "terms_of",
@@ -256,6 +257,10 @@ def arrears_version(terms: Terms, invoice: Invoice) -> str:
     That of the window's start; with an `immediate` transition the plan's default, for the whole
     window, as long as the window runs (SEMANTICS §7). Advances follow at the next boundary anyway.
     """
+    subscription = terms.subscription
+    migrates = subscription.version_policy == "pinned" and subscription.next_version_bills_arrears
+    if migrates and invoice.status == "ACTIVE" and subscription.next_version_id is not None:
+        return subscription.next_version_id
     if invoice.arrears_version_id is not None:
         return invoice.arrears_version_id
     follows = (
@@ -264,6 +269,14 @@ def arrears_version(terms: Terms, invoice: Invoice) -> str:
         and terms.plan.version_transition.get("effectiveDate") == "immediate"
     )
     return terms.plan.default_version_id if follows else invoice.plan_version_id
+
+
+def next_version(terms: Terms, version_id: str) -> str:
+    """The version that follows this one at the next boundary, if nothing changes until then."""
+    subscription = terms.subscription
+    if subscription.version_policy != "pinned":
+        return terms.plan.default_version_id
+    return subscription.next_version_id or version_id
 
 
 def step_of(terms: Terms, invoice: Invoice) -> Step:
@@ -275,13 +288,11 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
     )
     start = invoice.period_start if invoice.ended_to is None else invoice.ended_to
     coming = None if invoice.coming_to is None else Period(start, invoice.coming_to)
-    pinned = terms.subscription.version_policy == "pinned"
-    upcoming = invoice.plan_version_id if pinned else terms.plan.default_version_id
     return Step(
         ended=ended,
         ended_version_id=arrears_version(terms, invoice),
         coming=coming,
-        coming_version_id=invoice.coming_version_id or upcoming,
+        coming_version_id=invoice.coming_version_id or next_version(terms, invoice.plan_version_id),
         terminating=coming is None,
     )
 

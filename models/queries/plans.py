@@ -100,6 +100,16 @@ async def version(
     return (await session.exec(statement)).one_or_none()
 
 
+async def version_by_id(
+    session: AsyncSession, merchant_id: str, version_id: str
+) -> PlanVersion | None:
+    """A version by its own id."""
+    statement = select(PlanVersion).where(
+        PlanVersion.merchant_id == merchant_id, PlanVersion.id == version_id
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
 async def lines_of_plan(session: AsyncSession, merchant_id: str, plan_id: str) -> list[PlanLine]:
     """The lines of all of a plan's versions; ask under the plan's lock."""
     statement = (

@@ -13,7 +13,7 @@ from billing.periods import Period
 from billing.rating import Charge, Measure, RatedLine
 from models.invoices import Invoice
 from models.queries import adjustments, invoices
-from models.queries.drafts import Step, charges_of, step_of, window_at
+from models.queries.drafts import Step, charges_of, next_version, step_of, window_at
 from models.queries.terms import PriceSet, Terms, price_set
 
 
@@ -64,7 +64,7 @@ def _first(terms: Terms, running: Sequence[Invoice], now: datetime) -> Step:
         ended=window,
         ended_version_id=version_id,
         coming=window_at(terms, window.end),
-        coming_version_id=_upcoming(terms, version_id),
+        coming_version_id=next_version(terms, version_id),
     )
 
 
@@ -87,7 +87,7 @@ def _steps(terms: Terms, first: Step, until: datetime) -> Iterator[Step]:
             ended=step.coming,
             ended_version_id=step.coming_version_id,
             coming=window_at(terms, step.coming.end),
-            coming_version_id=_upcoming(terms, step.coming_version_id),
+            coming_version_id=next_version(terms, step.coming_version_id),
         )
 
 
@@ -96,11 +96,6 @@ def _moment(step: Step) -> datetime:
         return step.ended.end
     assert step.coming is not None
     return step.coming.start
-
-
-def _upcoming(terms: Terms, version_id: str) -> str:
-    is_pinned = terms.subscription.version_policy == "pinned"
-    return version_id if is_pinned else terms.plan.default_version_id
 
 
 def _fee_lines(

@@ -130,7 +130,8 @@ def _scalar(name: str, schema: Schema) -> Any:
     if "const" in schema or "enum" in schema:
         return schema.get("const", schema.get("enum", [None])[0])
     if schema.get("type") in {"integer", "number"}:
-        return max(schema.get("minimum", 1), 1)
+        least = max(schema.get("minimum", 1), 1)
+        return int(least) if schema["type"] == "integer" else least
     return True if schema.get("type") == "boolean" else _text(name, schema)
 
 

@@ -3,6 +3,10 @@
 May runs under version 1 until 20 May, when version 2 becomes the plan's default.
 """
 
+from typing import Any
+
+from paygentic_sdk.models import Migration
+
 from tests.scenario.shop import Contract, Meter, Shop, at
 from tests.scenario.stage import Playbill, Tale, Telling
 
@@ -164,6 +168,47 @@ def terminated_after_the_change(shop: Shop) -> Telling:
     shop.terminate(contract)
     yield BOUNDARY
     assert _totals(shop, contract) == ["10.00", "7.00"]
+
+
+def moved_at_the_next_boundary(shop: Shop) -> Telling:
+    """Pinned to version 1, and moved by its merchant: 10.00; 7 x 1.00 + 12.00 = 19.00.
+
+    In June it is moved back: 5 x 2.00, and July's rent is 10.00 again: 20.00.
+    """
+    change = _Change(shop)
+    contract = shop.subscribe(change.plan, version_policy="pinned")
+    _use_in_both_months(shop, contract, change.old)
+    yield CHANGED
+    change.make(shop)
+    moved = _move(shop, contract, 2)
+    assert (moved.effective_at, moved.changed) == (BOUNDARY, True)
+    assert shop.bills(contract)[1] == "ACTIVE 19.00 + 0.00 = 19.00"
+    yield at("2025-06-15")
+    _move(shop, contract, 1)
+    yield SECOND
+    assert _totals(shop, contract) == ["10.00", "19.00", "20.00"]
+
+
+def moved_at_once(shop: Shop) -> Telling:
+    """All of May's units at 2.00, and June's rent: 7 x 2.00 + 12.00 = 26.00; 5 x 2.00 + 12.00."""
+    change = _Change(shop)
+    contract = shop.subscribe(change.plan)
+    _use_in_both_months(shop, contract, change.old)
+    yield CHANGED
+    _move(shop, contract, 1)
+    change.make(shop)
+    assert shop.bills(contract)[1] == "ACTIVE 17.00 + 0.00 = 17.00"
+    moved = _move(shop, contract, 2, timing="immediate")
+    assert (moved.effective_at, moved.entitlements_effective_at) == (BOUNDARY, CHANGED)
+    assert shop.bills(contract)[1] == "ACTIVE 26.00 + 0.00 = 26.00"
+    yield SECOND
+    assert _totals(shop, contract) == ["10.00", "26.00", "22.00"]
+
+
+def _move(shop: Shop, contract: Contract, number: int, **timing: Any) -> Migration:
+    return shop.client.subscriptions.migrate_subscription_version(
+        id=contract.id, target_version_number=number, **timing
+    ).migration
 
 
 def test_tale(tale: Tale, playbill: Playbill) -> None:

@@ -19,7 +19,6 @@ LONG_FUNCTIONS = {
 LONG_MODULES = {
     "api/commands.py": "the one door: creations and changes of every life cycle",
     "activities/payments.py": "the one writer of payments, sessions, attempts and cards",
-    "api/resources/subscriptions.py": "one resource: the contract's widest shapes and their routes",
     "models/queries/usage.py": "the whole usage store: another store replaces one module",
 }
 DOCUMENTED_LAYERS = ("billing", "workflows", "activities")
@@ -37,6 +36,7 @@ SHARED_ACTIVITIES = {
     "subscription_starts": "the part of the writer of subscriptions that begins them",
     "subscription_periods": "the part of the writer of subscriptions that opens their invoices",
     "subscription_changes": "the part of the writer of subscriptions that changes them",
+    "subscription_versions": "the part of the writer of subscriptions that moves their version",
     "subscription_endings": "the part of the writer of subscriptions that ends them",
     "issuing": "parts of a transaction that creation and closing share",
     "refusals": "the interceptor of all activities",

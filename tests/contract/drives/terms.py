@@ -1,4 +1,4 @@
-"""Happy paths of what a subscription bills over time: adjustments."""
+"""Happy paths of what a subscription bills over time: adjustments, versions, intervals."""
 
 from collections.abc import Callable
 
@@ -43,8 +43,18 @@ def delete_subscription_adjustment(world: World) -> None:
     assert gone is None
 
 
+def migrate_subscription_version(world: World) -> None:
+    """Pins one to the version that it is on."""
+    owner = world.a_subscription()
+    moved = world.client.subscriptions.migrate_subscription_version(
+        id=owner.id, target_version_number=1
+    )
+    assert (moved.migration.changed, moved.subscription.version_policy) == (True, "pinned")
+
+
 CASES: dict[str, Callable[[World], object]] = {
     "createSubscriptionAdjustment": create_subscription_adjustment,
     "listSubscriptionAdjustments": list_subscription_adjustments,
     "deleteSubscriptionAdjustment": delete_subscription_adjustment,
+    "migrateSubscriptionVersion": migrate_subscription_version,
 }
