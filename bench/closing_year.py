@@ -1,0 +1,213 @@
+"""A year of a hundred paid subscriptions on one test clock, through all workflows.
+
+Beside it, in the same run, the smallest workflow with one activity: the ratio of the two counts.
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+from paygentic_sdk import Paygentic
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+
+from bench import stage, trivial
+from local.demo import stack
+from local.story import PAYING_CARD, Numbers, Story
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+QUARTERS = [
+    datetime(2026, 4, 1, tzinfo=UTC),
+    datetime(2026, 7, 1, tzinfo=UTC),
+    datetime(2026, 10, 1, tzinfo=UTC),
+    datetime(2027, 1, 1, tzinfo=UTC),
+]
+MEMBERS = int(os.environ.get("BENCH_MEMBERS", "100"))
+PERIODS = 12
+TRIVIAL = 400
+AT_ONCE = 20
+# What a process is called by its command line.
+NAMES = {"worker": " worker", "api": " api", "temporal": "temporal", "gateway": " gateway"}
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """CPU seconds by part of the stack, so far."""
+
+    parts: dict[str, float]
+
+    def since(self, before: "Cpu") -> dict[str, float]:
+        return {name: self.parts[name] - before.parts[name] for name in self.parts}
+
+
+def measure() -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder, stack(Path(folder)) as addresses:
+        members = _members(Story(addresses, Numbers(start=START), lambda _step: None))
+        figures = asyncio.run(_trivial(addresses))
+        figures |= _year(addresses, members)
+        figures |= asyncio.run(_histories(addresses, members))
+    return figures
+
+
+def _processes() -> dict[str, list[int]]:
+    """The stack's processes by part: the descendants of this one."""
+    found: dict[str, list[int]] = {name: [] for name in (*NAMES, "postgres")}
+    for pid in _descendants(os.getpid()):
+        text = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        names = [name for name, mark in NAMES.items() if mark in text]
+        if "postgres" in text.split(" ")[0]:
+            found["postgres"].append(pid)
+        elif names:
+            found[names[0]].append(pid)
+    return found
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in stage.family(pid)[1:]:
+        yield child
+        yield from _descendants(child)
+
+
+def _cpu(processes: dict[str, list[int]]) -> Cpu:
+    """Connections of PostgreSQL come and go, so its family is looked up anew."""
+    parts = {name: sum(stage.cpu_seconds(pid) for pid in pids) for name, pids in processes.items()}
+    parts["postgres"] = sum(stage.cpu_seconds(pid) for pid in _processes()["postgres"])
+    return Cpu(parts)
+
+
+@dataclass(frozen=True)
+class Members:
+    """The clock and who lives on it."""
+
+    clock_id: str
+    subscriptions: list[str]
+    client: Paygentic
+
+
+def _members(story: Story) -> Members:
+    """A fee in advance and tokens in arrears; each pays the first invoice by card and keeps it."""
+    catalogue = story.set_up_catalogue()
+    clock_id = story.create_clock()
+
+    def join(number: int) -> str:
+        customer_id = story.create_customer(f"Member {number}")
+        subscription = story.subscribe(catalogue, customer_id, clock_id)
+        page = getattr(subscription.payment, "checkout_url", "")
+        story.pay(page, PAYING_CARD)
+        story.use_tokens(customer_id, [500] * 3, first=START, prefix=f"use-{number}")
+        return subscription.id
+
+    with ThreadPoolExecutor(4) as pool:
+        joined = list(pool.map(join, range(MEMBERS)))
+    for subscription_id in joined:
+        story.await_status(subscription_id, "active")
+    return Members(clock_id, joined, story.client)
+
+
+def _year(addresses: dict[str, str], members: Members) -> dict[str, float]:
+    processes = _processes()
+    (worker,) = processes["worker"]
+    before, began = _cpu(processes), time.perf_counter()
+    memory = [_memory(worker)]
+    for quarter in QUARTERS:
+        members.client.test_clocks.advance(
+            id=members.clock_id, request_body={"current_time": quarter}, timeout_ms=1_200_000
+        )
+        memory.append(_memory(worker))
+    elapsed = time.perf_counter() - began
+    spent = _cpu(processes).since(before)
+    _check(addresses, members)
+    closes = MEMBERS * PERIODS
+    figures = {f"{name}MsPerClose": seconds / closes * 1000 for name, seconds in spent.items()}
+    return {
+        **figures,
+        "yearSeconds": elapsed,
+        "yearCpuSeconds": sum(spent.values()),
+        "msPerClose": sum(
+            figures[f"{name}MsPerClose"] for name in ("worker", "temporal", "postgres")
+        ),
+        "workerMibAtStart": memory[0],
+        "workerMibAfterThreeMonths": memory[1],
+        "workerMibAfterTheYear": memory[-1],
+    }
+
+
+def _check(addresses: dict[str, str], members: Members) -> None:
+    """All paid, and nothing more or less than there should be."""
+    with httpx2.Client(
+        base_url=addresses["apiUrl"], headers={"Authorization": f"Bearer {addresses['apiKey']}"}
+    ) as client:
+        for subscription_id in members.subscriptions[:: max(1, MEMBERS // 10)]:
+            query = {"subscriptionId": subscription_id, "limit": "100"}
+            rows = client.get("/v2/invoices", params=query).json()["data"]
+            paid = [each for each in rows if each["status"] == "PAID"]
+            # The first at the start, and one a boundary whose grace is over.
+            assert len(paid) == PERIODS, [each["status"] for each in rows]
+
+
+def _memory(pid: int) -> float:
+    return stage.Server(0, pid).memory_mib()
+
+
+async def _trivial(addresses: dict[str, str]) -> dict[str, float]:
+    """CPU of the smallest workflow: this process, as its worker and client, and Temporal."""
+    client = await Client.connect(
+        addresses["temporalAddress"], data_converter=pydantic_data_converter
+    )
+    processes = _processes()
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with turns:
+            await client.execute_workflow(
+                trivial.Trivial.run, "x", id=f"trivial/{number}", task_queue=trivial.QUEUE
+            )
+
+    async with Worker(
+        client,
+        task_queue=trivial.QUEUE,
+        workflows=[trivial.Trivial],
+        activities=[trivial.nothing],
+    ):
+        await asyncio.gather(*(one(-number) for number in range(1, AT_ONCE + 1)))
+        before, mine = _cpu(processes), time.process_time()
+        await asyncio.gather(*(one(number) for number in range(TRIVIAL)))
+        spent = _cpu(processes).since(before)
+        own = time.process_time() - mine
+    return {
+        "trivialWorkerMs": own / TRIVIAL * 1000,
+        "trivialTemporalMs": spent["temporal"] / TRIVIAL * 1000,
+        "trivialMs": (own + spent["temporal"]) / TRIVIAL * 1000,
+    }
+
+
+async def _histories(addresses: dict[str, str], members: Members) -> dict[str, float]:
+    """Events of a subscription's history by closed period, and of one close and one collection."""
+    client = await Client.connect(
+        addresses["temporalAddress"], data_converter=pydantic_data_converter
+    )
+
+    async def events(workflow_id: str) -> float:
+        """Of its newest run: a year fits into one."""
+        described = await client.get_workflow_handle(workflow_id).describe()
+        return float(described.history_length)
+
+    lengths = [await events(f"subscription/{each}") for each in members.subscriptions[:5]]
+    first = members.subscriptions[0]
+    invoices = members.client.invoices_v2.list(
+        request={"subscription_id": first, "limit": 100}
+    ).data
+    second = next(each for each in invoices if each.sequence_number == 1)
+    return {
+        "subscriptionEventsPerPeriod": sum(lengths) / len(lengths) / PERIODS,
+        "closeEvents": await events(f"invoice-close/{first}/1"),
+        "collectionEvents": await events(f"payment/{second.id}"),
+    }
