@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,13 +12,13 @@ from activities import subscription_periods as periods
 from activities.customers import DescribedCustomer, customer_of
 from billing.durations import parse_duration
 from billing.errors import InvalidValue, NotAllowed, NotFound
-from billing.periods import Period, aligned_anchor
+from billing.periods import aligned_anchor
 from models.base import new_id, wall_now
 from models.customers import Customer
 from models.plans import Plan
 from models.queries import drafts, invoices, organizations, outbox, subscriptions
 from models.queries import test_clocks as clocks
-from models.queries.drafts import Draft, Step, Terms, window_at
+from models.queries.drafts import Draft, Terms, window_at
 from models.subscriptions import Subscription
 
 BACKDATED_AFTER = timedelta(hours=24)
@@ -173,7 +172,7 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
     if subscription.billing_starts_at == now and subscription.started_at < now:
         await periods.open_invoice(session, terms, sequence_number=0, ended=running)
         return
-    draft = await drafts.rate(session, terms, _elapsed_steps(terms, running))
+    draft = await drafts.rate(session, terms, drafts.elapsed_steps(terms, running))
     if not draft.lines and draft.wallet_charge == 0:
         await periods.open_invoice(session, terms, sequence_number=0, ended=running)
         return
@@ -183,25 +182,6 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
     status = await _issue_first(session, terms, draft, now)
     if status == "PAID":
         await periods.open_invoice(session, terms, sequence_number=1, ended=running)
-
-
-def _elapsed_steps(terms: Terms, running: Period) -> list[Step]:
-    """Every boundary from the start to now: normally one, the start itself."""
-    version_id = terms.subscription.plan_version_id
-    windows: list[Period | None] = [None]
-    window = window_at(terms, terms.subscription.started_at)
-    while window.start <= running.start:
-        windows.append(window)
-        window = window_at(terms, window.end)
-    return [
-        Step(
-            ended=ended,
-            ended_version_id=version_id,
-            coming=coming,
-            coming_version_id=version_id,
-        )
-        for ended, coming in pairwise(windows)
-    ]
 
 
 async def _issue_first(session: AsyncSession, terms: Terms, draft: Draft, now: datetime) -> str:

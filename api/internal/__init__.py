@@ -2,7 +2,14 @@
 
 from fastapi import APIRouter
 
-from api.internal import api_keys, audit_events, explanations, members, merchants
+from api.internal import (
+    api_keys,
+    audit_events,
+    explanations,
+    members,
+    merchants,
+    simulations,
+)
 
 router = APIRouter(prefix="/internal/v1", tags=["Internal"])
 for each in (
@@ -11,5 +18,6 @@ for each in (
     api_keys.router,
     audit_events.router,
     explanations.router,
+    simulations.router,
 ):
     router.include_router(each)

@@ -145,20 +145,28 @@ class PriceInUse(Conflict):
 @router.post("", operation_id="createPrice", status_code=201)
 async def create_price(body: NewPrice, caller: Caller, session: Session) -> Price:
     """Create a price of a metric or of a fee."""
+    row, feature = await drafted(session, caller.merchant_id, body)
+    session.add(row)
+    return _answer(row, feature)
+
+
+async def drafted(
+    session: Session, merchant_id: str, body: NewPrice, *, lock: bool = True
+) -> tuple[tables.Price, Feature | None]:
+    """The row that a body describes, checked and not stored; its fee is locked until it is."""
     row = tables.Price(
         id=new_id("price"),
-        merchant_id=caller.merchant_id,
+        merchant_id=merchant_id,
         model=_model(body),
         tax=body.tax.model_dump(by_alias=True, exclude_none=True),
         quantity=1 if body.quantity is None else body.quantity,
         **body.model_dump(exclude={"model", "tax", "quantity", "feature", "pricing_unit_id"}),
     )
-    await _check_source(session, row)
+    await _check_source(session, row, lock=lock)
     _refuse_pricing_unit(body.pricing_unit_id)
     feature = await _attach(session, row, body.feature)
     await _check(session, row, feature)
-    session.add(row)
-    return _answer(row, feature)
+    return row, feature
 
 
 @router.get("", operation_id="listPrices")
@@ -236,7 +244,7 @@ def _model(body: NewPrice) -> str:
     return body.model or "standard"
 
 
-async def _check_source(session: Session, row: tables.Price) -> None:
+async def _check_source(session: Session, row: tables.Price, *, lock: bool = True) -> None:
     """Exactly one of metric and fee, and it is the merchant's."""
     if (row.billable_metric_id is None) == (row.fee_id is None):
         message = "Name either a billable metric or a fee"
@@ -247,7 +255,7 @@ async def _check_source(session: Session, row: tables.Price) -> None:
             found(metric, "billable metric")
         else:
             fee_id = row.fee_id or ""
-            found(await fees.get(session, row.merchant_id, fee_id, lock=True), "fee")
+            found(await fees.get(session, row.merchant_id, fee_id, lock=lock), "fee")
 
 
 def _refuse_pricing_unit(pricing_unit_id: str | None) -> None:

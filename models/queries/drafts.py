@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -119,12 +120,12 @@ async def rate(
     others = await metered_prices(session, terms, set(uses) - _price_ids(charges))
     charges += [_accrued_charge(price, steps) for price in others.prices]
     sets[""] = others
-    found = await _usage(session, terms, charges, sets)
+    found = await readings_of(session, terms, charges, sets)
     behavior = terms.behavior
     deal = await adjustments.of_subscription(
         session, terms.subscription.merchant_id, terms.subscription.id
     )
-    measures = [_measure(charge, found, uses) for charge in charges]
+    measures = [measure(charge, found, uses) for charge in charges]
     full = rate_adjusted(charges, measures, deal, behavior)
     late = NOTHING_LATE if invoice is None else await late_usage(session, terms, invoice)
     full += late.lines
@@ -151,9 +152,10 @@ def _span(steps: Sequence[Step]) -> Period:
     return Period(min(w.start for w in windows), max(w.end for w in windows))
 
 
-def _measure(
+def measure(
     charge: Charge, readings: Mapping[tuple[str, Period], usage.Reading], uses: Mapping[str, Uses]
 ) -> Measure:
+    """What was read for a charge, and what single uses add to it."""
     read = readings.get((charge.price.source_id, charge.window), NO_READING)
     used = uses.get(charge.price.price_id, NO_USES)
     return Measure(read.value, used, read.event_count)
@@ -185,6 +187,25 @@ def _accrued_charge(price: PriceTerms, steps: Sequence[Step]) -> Charge:
     return Charge(price, window, window)
 
 
+def elapsed_steps(terms: Terms, running: Period) -> list[Step]:
+    """Every boundary from the start to the running window: normally one, the start itself."""
+    version_id = terms.subscription.plan_version_id
+    windows: list[Period | None] = [None]
+    window = window_at(terms, terms.subscription.started_at)
+    while window.start <= running.start:
+        windows.append(window)
+        window = window_at(terms, window.end)
+    return [
+        Step(
+            ended=ended,
+            ended_version_id=version_id,
+            coming=coming,
+            coming_version_id=version_id,
+        )
+        for ended, coming in pairwise(windows)
+    ]
+
+
 def charges_of(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list[Charge]:
     """Arrears at the ended window's version, advances at the coming one's."""
 
@@ -206,7 +227,7 @@ def charges_of(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list[C
     return arrears + [charge for charge in due(step.coming_version_id) if in_advance(charge)]
 
 
-async def _usage(
+async def readings_of(
     session: AsyncSession,
     terms: Terms,
     charges: Sequence[Charge],

@@ -99,13 +99,14 @@ async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> Pri
         prices.append(replace(price_terms(terms, price, version_id), key=key))
         if metric is not None:
             metrics[metric.id] = metric
-            names[price.id] = _metric_names(metric)
+            names[price.id] = metric_names(metric)
         if fee is not None:
             names[price.id] = SourceNames(fee.name, fee.description, "", fee.item_id)
     return PriceSet(prices, metrics, names)
 
 
-def _metric_names(metric: BillableMetric) -> SourceNames:
+def metric_names(metric: BillableMetric) -> SourceNames:
+    """How a line of this metric names it."""
     return SourceNames(metric.name, metric.description, metric.unit, metric.item_id)
 
 
@@ -128,7 +129,7 @@ async def metered_prices(
     return PriceSet(
         [price_terms(terms, price) for price, _ in found],
         {metric.id: metric for _, metric in found},
-        {price.id: _metric_names(metric) for price, metric in found},
+        {price.id: metric_names(metric) for price, metric in found},
     )
 
 

@@ -22,6 +22,8 @@ ACROSS_MERCHANTS = {
     "organizations.revoke_key": "an operator names a key, not a merchant",
     "payments.session_by_token": "a hosted page: the unguessable token says whose it is",
     "explanations.any_merchants": "an operator names an invoice, not a merchant",
+    "simulations.any_merchants_plan": "an operator names a plan, not a merchant",
+    "simulations.read_only": "the state of a transaction, not of a table",
     "outbox.claim": "the relay starts what any merchant is owed",
     "overdue.workflows": "the sweep looks for what any merchant is owed",
     "ledger.unbalanced_transfer": "a proof over all books",

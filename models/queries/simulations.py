@@ -1,0 +1,193 @@
+"""What past invoices would have come to under other prices; it reads, rates, and stores nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import func, text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing.adjustments import Adjustment, rate_adjusted
+from billing.invoicing import Totals, floor_rebates, totals
+from billing.periods import Period
+from billing.rating import Charge, RatedLine
+from models.billable_metrics import BillableMetric
+from models.customers import Customer
+from models.fees import Fee
+from models.invoices import Invoice
+from models.plans import Plan
+from models.prices import Price
+from models.queries import adjustments, drafts, subscriptions
+from models.queries.drafts import Step
+from models.queries.terms import (
+    PriceSet,
+    SourceNames,
+    Terms,
+    metric_names,
+    price_set,
+    price_terms,
+    terms_of,
+)
+from models.queries.usage import Reading
+from models.subscriptions import Subscription
+
+# Of these nothing was billed for the period, or not yet.
+UNBILLED = ("ACTIVE", "CLOSING", "CANCELLED", "PROJECTED")
+INVOICES_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which invoices are rated again: those that bill a boundary in the window."""
+
+    merchant_id: str
+    plan_id: str
+    window: Period
+    customer_ids: Sequence[str]
+    """Empty: all customers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What an invoice comes to under one price set, with the usage that is known now."""
+
+    lines: Sequence[RatedLine]
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An invoice that was billed, rated again under its own prices and under the draft."""
+
+    invoice: Invoice
+    old: Side
+    new: Side
+
+
+@dataclass(frozen=True, slots=True)
+class DraftPrice:
+    """A price that is not stored, and the metric or fee that it charges for."""
+
+    price: Price
+    source: BillableMetric | Fee
+
+    @property
+    def names(self) -> SourceNames:
+        """How its lines name what they charge for."""
+        source = self.source
+        if isinstance(source, BillableMetric):
+            return metric_names(source)
+        return SourceNames(source.name, source.description, "", source.item_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Prices in place of a plan's for the same metrics and fees, or in place of all of them."""
+
+    prices: Sequence[DraftPrice]
+    replaces_all: bool
+
+
+async def read_only(session: AsyncSession) -> None:
+    """From here on the transaction refuses to write: the database holds the promise."""
+    await session.exec(text("SET TRANSACTION READ ONLY"))  # type: ignore[call-overload]
+
+
+async def any_merchants_plan(session: AsyncSession, plan_id: str) -> Plan | None:
+    """The plan of whichever merchant: an operator knows an id."""
+    return (await session.exec(select(Plan).where(col(Plan.id) == plan_id))).first()
+
+
+async def unknown_customers(session: AsyncSession, asked: Asked) -> set[str]:
+    """Those of the named customers that the merchant does not have."""
+    rows = await session.exec(
+        select(col(Customer.id)).where(
+            col(Customer.merchant_id) == asked.merchant_id, col(Customer.id).in_(asked.customer_ids)
+        )
+    )
+    return set(asked.customer_ids) - set(rows.all())
+
+
+async def billed(session: AsyncSession, asked: Asked) -> list[Invoice]:
+    """The plan's invoices of the window, by subscription; one more than `INVOICES_MAX` shows."""
+    boundary = func.coalesce(col(Invoice.ended_to), col(Invoice.period_start))
+    statement = (
+        select(Invoice)
+        .join(Subscription, col(Subscription.id) == col(Invoice.subscription_id))
+        .where(
+            col(Invoice.merchant_id) == asked.merchant_id,
+            col(Subscription.plan_id) == asked.plan_id,
+            col(Invoice.status).not_in(UNBILLED),
+            boundary >= asked.window.start,
+            boundary < asked.window.end,
+        )
+    )
+    if asked.customer_ids:
+        statement = statement.where(col(Invoice.customer_id).in_(asked.customer_ids))
+    order = (col(Invoice.subscription_id), col(Invoice.sequence_number))
+    return list((await session.exec(statement.order_by(*order).limit(INVOICES_MAX + 1))).all())
+
+
+async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comparison:
+    """The invoice under its own prices and under the draft's; both from one reading of usage.
+
+    Left out is what prices do not decide: manual lines, top-ups of a wallet, uses that were paid
+    one by one. Usage that came late counts in its own period.
+    """
+    owners = await subscriptions.among(session, invoice.merchant_id, [invoice.subscription_id])
+    terms = await terms_of(session, owners[invoice.subscription_id])
+    steps = _steps(terms, invoice)
+    versions = {each for step in steps for each in (step.ended_version_id, step.coming_version_id)}
+    old_sets = {each: await price_set(session, terms, each) for each in versions}
+    new_sets = {each: _under(terms, base, draft) for each, base in old_sets.items()}
+    old = [charge for step in steps for charge in drafts.charges_of(terms, step, old_sets)]
+    new = [charge for step in steps for charge in drafts.charges_of(terms, step, new_sets)]
+    # The draft's sets hold all metrics of the old ones.
+    readings = await drafts.readings_of(session, terms, [*old, *new], new_sets)
+    deal = await adjustments.of_subscription(session, invoice.merchant_id, terms.subscription.id)
+    return Comparison(
+        invoice=invoice,
+        old=_side(terms, old, readings, deal),
+        new=_side(terms, new, readings, deal),
+    )
+
+
+def _side(
+    terms: Terms,
+    charges: Sequence[Charge],
+    readings: Mapping[tuple[str, Period], Reading],
+    deal: Sequence[Adjustment],
+) -> Side:
+    measures = [drafts.measure(charge, readings, {}) for charge in charges]
+    lines = floor_rebates(rate_adjusted(charges, measures, deal, terms.behavior))
+    return Side(lines, totals(lines, terms.plan.currency, terms.behavior))
+
+
+def _steps(terms: Terms, invoice: Invoice) -> list[Step]:
+    """The boundaries that it billed: of a first invoice, all that had passed when it was issued."""
+    if invoice.ended_to is None and invoice.coming_to is None:
+        issued_at = invoice.issued_at or invoice.period_start
+        steps = drafts.elapsed_steps(terms, drafts.window_at(terms, issued_at))
+        own = invoice.plan_version_id
+        return [replace(step, ended_version_id=own, coming_version_id=own) for step in steps]
+    return [drafts.step_of(terms, invoice)]
+
+
+def _under(terms: Terms, base: PriceSet, draft: Draft) -> PriceSet:
+    """A plan version's prices with the draft's in their place.
+
+    A price for what the plan charges for already goes by the same id and key, so that a deal with
+    the customer reaches it.
+    """
+    named = {each.source.id: each for each in draft.prices}
+    held = {each.source_id: each for each in reversed(base.prices)}
+    prices = [] if draft.replaces_all else [p for p in base.prices if p.source_id not in named]
+    metrics, names = dict(base.metrics), dict(base.names)
+    for source_id, each in named.items():
+        own = held.get(source_id)
+        price_id, key = (each.price.id, "") if own is None else (own.price_id, own.key)
+        prices.append(replace(price_terms(terms, each.price), price_id=price_id, key=key))
+        names[price_id] = each.names
+        if isinstance(each.source, BillableMetric):
+            metrics[source_id] = each.source
+    return PriceSet(prices, metrics, names)
