@@ -21,7 +21,7 @@ from billing.entitlements import (
 from billing.errors import BillingVersionMismatch, InsufficientFunds, InvalidValue, NotFound
 from billing.ids import derived_id
 from billing.money import text
-from billing.taxes import TaxBehavior, TaxedAmount, tax_rate
+from billing.taxes import BUILT_IN_RATES, TaxBehavior, TaxCase, TaxedAmount
 from models.plans import Plan
 from models.prices import Price
 from models.queries import customers, ledger, reservations
@@ -49,17 +49,18 @@ class PricedItem:
 
     def priced(self, rates: Mapping[str, Decimal]) -> PricedQuantity:
         """What billing must know of it; `rates` are the customer's own tax rates, in percent."""
+        case = TaxCase(
+            tax_exempt=self.subscription.tax_exempt,
+            metric_id=self.item.billable_metric_id,
+            plan_id=self.plan.id,
+            customer_rates=rates,
+            plan_default=self.plan.default_tax_rate,
+        )
         return PricedQuantity(
             model=self.price.model,
             properties=self.price.properties,
             quantity=self.item.quantity,
-            tax_rate=tax_rate(
-                tax_exempt=self.subscription.tax_exempt,
-                metric_id=self.item.billable_metric_id,
-                plan_id=self.plan.id,
-                customer_rates=rates,
-                plan_default=self.plan.default_tax_rate,
-            ),
+            tax_rate=BUILT_IN_RATES.rate_of(case).rate,
             price=self.item.price,
             in_scope=self.price.tax.get("supplyScope", "IN_SCOPE") == "IN_SCOPE",
         )

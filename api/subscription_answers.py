@@ -12,7 +12,7 @@ from api.deps import PublicUrl, Transactions
 from api.links import checkout_url
 from api.schema import Absent, Instant, Rate, Wire, found
 from billing.money import amount_text, exact, text
-from billing.taxes import tax_rate
+from billing.taxes import BUILT_IN_RATES, TaxCase
 from models import subscriptions as tables
 from models.customers import Consumer as ConsumerRow
 from models.organizations import Merchant as MerchantRow
@@ -188,13 +188,14 @@ View = Annotated[SubscriptionViews, Depends(SubscriptionViews)]
 
 def _percent(row: tables.Subscription, bought: Bought) -> Decimal:
     rates = {key: Decimal(str(rate)) for key, rate in bought.customer.tax_rates.items()}
-    fraction = tax_rate(
+    case = TaxCase(
         tax_exempt=row.tax_exempt,
         metric_id=None,
         plan_id=row.plan_id,
         customer_rates=rates,
         plan_default=bought.plan.default_tax_rate,
     )
+    fraction = BUILT_IN_RATES.rate_of(case).rate
     with exact():
         return fraction.scaleb(2)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from billing.errors import InvalidValue
 from billing.money import context_of, exact
@@ -34,56 +34,54 @@ class FoundRate:
     source: TaxSource
 
 
-def tax_rate(
-    *,
-    tax_exempt: bool,
-    metric_id: str | None,
-    plan_id: str | None,
-    customer_rates: Mapping[str, Decimal],
-    plan_default: Decimal,
-) -> Decimal:
-    """The rate as a fraction: 0.1 for 10 %."""
-    return find_rate(
-        tax_exempt=tax_exempt,
-        metric_id=metric_id,
-        plan_id=plan_id,
-        customer_rates=customer_rates,
-        plan_default=plan_default,
-    ).rate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxCase:
+    """What a rate is asked for: whose charge, of what, and the rates that they set (percent)."""
+
+    tax_exempt: bool
+    metric_id: str | None
+    plan_id: str | None
+    customer_rates: Mapping[str, Decimal]
+    plan_default: Decimal
 
 
-def find_rate(
-    *,
-    tax_exempt: bool,
-    metric_id: str | None,
-    plan_id: str | None,
-    customer_rates: Mapping[str, Decimal],
-    plan_default: Decimal,
-) -> FoundRate:
-    """The rate that applies, with its source.
+class TaxCalculator(Protocol):
+    """Says which rate applies; it answers at once, so a provider's rates are fetched before."""
 
-    The customer's rates come first, by metric, by plan, then "default"; then the plan's own. A
-    tax-exempt subscription beats them all.
-    """
-    if tax_exempt:
-        return FoundRate(Decimal(0), "exempt_subscription")
-    names: tuple[tuple[str | None, TaxSource], ...] = (
-        (metric_id, "customer_metric"),
-        (plan_id, "customer_plan"),
-        ("default", "customer"),
-    )
-    percent, source = next(
-        (
-            (customer_rates[name], source)
-            for name, source in names
-            if name is not None and name in customer_rates
-        ),
-        (plan_default, "plan"),
-    )
-    if not 0 <= percent <= PERCENT_MAX:
-        raise InvalidValue("A tax rate lies between 0 and 100 percent", field="taxRates")
-    with exact():
-        return FoundRate(percent.scaleb(-2), source)
+    def rate_of(self, case: TaxCase) -> FoundRate:
+        """The rate of a case, and where it was found."""
+
+
+class RateTable:
+    """The built-in calculator: the rates that the merchant has set, and no others."""
+
+    def rate_of(self, case: TaxCase) -> FoundRate:
+        """The customer's rates come first, by metric, by plan, then "default"; then the plan's own.
+
+        A tax-exempt subscription beats them all.
+        """
+        if case.tax_exempt:
+            return FoundRate(Decimal(0), "exempt_subscription")
+        names: tuple[tuple[str | None, TaxSource], ...] = (
+            (case.metric_id, "customer_metric"),
+            (case.plan_id, "customer_plan"),
+            ("default", "customer"),
+        )
+        percent, source = next(
+            (
+                (case.customer_rates[name], source)
+                for name, source in names
+                if name is not None and name in case.customer_rates
+            ),
+            (case.plan_default, "plan"),
+        )
+        if not 0 <= percent <= PERCENT_MAX:
+            raise InvalidValue("A tax rate lies between 0 and 100 percent", field="taxRates")
+        with exact():
+            return FoundRate(percent.scaleb(-2), source)
+
+
+BUILT_IN_RATES: Final[TaxCalculator] = RateTable()
 
 
 def apply_tax(

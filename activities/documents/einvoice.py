@@ -3,16 +3,15 @@
 What the standard cannot say is refused; what is written is checked against the schema.
 """
 
-from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from facturx import generate_cii_xml, xml_check_xsd
 from lxml import etree
-from stdnum.eu import vat
 
 from activities.documents.facts import DocumentFacts, DocumentLine, Party
+from activities.documents.tax_numbers import compact, is_reverse_charge, is_vat_number
 from billing.einvoicing import ExpressedLine, NotExpressible, VatGroup, express
 from billing.money import text
 from billing.periods import Period
@@ -22,8 +21,6 @@ _TYPE_INVOICE, _TYPE_CREDIT_NOTE = "380", "381"
 _NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _UNIT_ONE: Final = "C62"
 _REVERSE_CHARGE: Final = "Reverse charge"
-# Greece writes its VAT numbers with letters of its own.
-_PREFIXES: Final[Mapping[str, str]] = {"GR": "EL"}
 _NAME_MAX, _TEXT_MAX = 100, 1000
 
 
@@ -50,13 +47,12 @@ def einvoice_xml(facts: DocumentFacts) -> bytes:
 def _terms(facts: DocumentFacts) -> dict[str, Any]:
     """The invoice by the names of the standard's business terms."""
     _refuse_unnamed(facts)
-    is_reverse_charge = not facts.tax and _crosses_borders(facts.seller, facts.buyer)
     expressed = express(
         facts.lines,
         minor_digits=facts.digits,
         subtotal=facts.subtotal,
         tax=facts.tax,
-        is_reverse_charge=is_reverse_charge,
+        is_reverse_charge=is_reverse_charge(facts),
     )
     first, last = _days(facts.period)
     terms: dict[str, Any] = {
@@ -98,27 +94,6 @@ def _refuse_unnamed(facts: DocumentFacts) -> None:
         raise NotExpressible("What was taken back is no invoice any more")
 
 
-def _crosses_borders(seller: Party, buyer: Party) -> bool:
-    """Whether a business buys from another of the Union's countries: then it accounts for the tax.
-
-    Both numbers are checked by their digits; that they are registered is not known offline.
-    """
-    return (
-        seller.country != buyer.country and _has_union_number(seller) and _has_union_number(buyer)
-    )
-
-
-def _has_union_number(party: Party) -> bool:
-    is_member = party.country.lower() in vat.MEMBER_STATES
-    return is_member and _is_vat_number(party) and bool(vat.is_valid(party.tax_id or ""))
-
-
-def _is_vat_number(party: Party) -> bool:
-    """VAT numbers begin with their country; other tax numbers are told as such."""
-    prefix = _PREFIXES.get(party.country, party.country)
-    return bool(prefix) and (party.tax_id or "").upper().startswith(prefix)
-
-
 def _party(party: Party) -> dict[str, Any]:
     address = party.address
     found: dict[str, Any] = {
@@ -130,8 +105,8 @@ def _party(party: Party) -> dict[str, Any]:
         "country_subdivision": _clean(address.get("state", "")),
         "country_code": party.country,
     }
-    if party.tax_id and _is_vat_number(party):
-        found["vat_identifier"] = _clean(party.tax_id.upper())
+    if party.tax_id and is_vat_number(party):
+        found["vat_identifier"] = compact(party.tax_id)
     elif party.tax_id:
         # A number that is not for VAT does not identify a seller by itself (BR-CO-26).
         found["tax_identifier"] = _clean(party.tax_id)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final, Literal
 
 from activities.documents.facts import DocumentFacts, DocumentLine, Party
+from activities.documents.tax_numbers import is_reverse_charge
 from activities.documents.wording import Wording
 from billing.documents import TaxGroup
 from billing.money import context_of
@@ -93,7 +94,7 @@ def lay_out(facts: DocumentFacts, wording: Wording, payment_url: str | None = No
         total=Row(label("total"), wording.amount(facts.total, facts.currency)),
         after=_after(facts, wording),
         owed=_owed(facts, wording),
-        notes=[],
+        notes=[label("reverse_charge")] if is_reverse_charge(facts) else [],
         link_label=label("pay_online"),
         link=payment_url if facts.owed > 0 else None,
         page_label=label("page", page="{page}", pages="{pages}"),

@@ -28,6 +28,7 @@ from api.schema import (
     found,
     omitted,
 )
+from api.tax_ids import check_tax_id
 from billing.addresses import tax_address_problem
 from billing.errors import Conflict, InvalidValue, NotAllowed
 from billing.money import text
@@ -193,6 +194,7 @@ async def create_customer(
     """Create a customer; the same consumer again gives the same customer, with status 200."""
     merchant_id = caller.own(body.merchant_id)
     consumer = await _consumer(session, merchant_id, body)
+    check_tax_id(body.tax_id, _country(consumer))
     row = await customers.of_consumer(session, merchant_id, consumer.id)
     if row is None:
         await _refuse_taken(session, merchant_id, body.external_id)
@@ -261,6 +263,9 @@ async def update_customer(
     changes = body.changes()
     if changes.get("external_id", row.external_id) != row.external_id:
         await _refuse_taken(session, row.merchant_id, changes["external_id"])
+    if changes.get("tax_id") is not None:
+        consumer = await customers.consumer(session, row.merchant_id, row.consumer_id)
+        check_tax_id(changes["tax_id"], _country(found(consumer, "consumer")))
     if "tax_rates" in changes:
         changes["tax_rates"] = _stored_rates(changes["tax_rates"])
     if "notification_settings" in changes:
@@ -308,6 +313,10 @@ async def _consumer(session: Session, merchant_id: str, body: NewCustomer) -> ta
         address=body.consumer.address.model_dump(by_alias=True, exclude_none=True),
     )
     return await customers.consumer_by_email(session, fresh)
+
+
+def _country(consumer: tables.Consumer) -> str:
+    return str(consumer.address.get("country") or "")
 
 
 async def _refuse_taken(session: Session, merchant_id: str, external_id: str | None) -> None:

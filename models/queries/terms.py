@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.durations import Duration, parse_duration
 from billing.rating import PriceTerms, Schedule
-from billing.taxes import FoundRate, TaxBehavior, find_rate
+from billing.taxes import BUILT_IN_RATES, FoundRate, TaxBehavior, TaxCalculator, TaxCase
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.fees import Fee
@@ -25,6 +25,7 @@ class Terms:
     subscription: Subscription
     plan: Plan
     customer: Customer
+    calculator: TaxCalculator = BUILT_IN_RATES
 
     @property
     def schedule(self) -> Schedule:
@@ -135,13 +136,14 @@ async def metered_prices(
 
 def rate_of(terms: Terms, metric_id: str | None = None) -> FoundRate:
     """The tax rate of a metric, or of what the catalogue does not name."""
-    return find_rate(
+    case = TaxCase(
         tax_exempt=terms.subscription.tax_exempt,
         metric_id=metric_id,
         plan_id=terms.plan.id,
         customer_rates={key: Decimal(str(v)) for key, v in terms.customer.tax_rates.items()},
         plan_default=terms.plan.default_tax_rate,
     )
+    return terms.calculator.rate_of(case)
 
 
 def price_terms(terms: Terms, price: Price, plan_version_id: str | None = None) -> PriceTerms:

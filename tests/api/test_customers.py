@@ -128,7 +128,7 @@ async def test_an_external_id_names_one_living_customer(
 
 
 async def test_update_merges_replaces_and_clears(client: Client, merchant: CreatedMerchant) -> None:
-    sent = body(merchant, externalId="a1", taxId="DE1", taxRates={"default": 19})
+    sent = body(merchant, externalId="a1", taxId="DE136695976", taxRates={"default": 19})
     created = (await client.post("/v0/customers", json=sent)).json()
     path = f"/v0/customers/{created['customerId']}"
     settings = {"notificationSettings": {"invoicePaid": False}}
@@ -138,7 +138,7 @@ async def test_update_merges_replaces_and_clears(client: Client, merchant: Creat
         "invoicePaid": False,
         "renewalReminder": True,
     }
-    assert (changed["externalId"], changed["taxId"]) == ("a1", "DE1")
+    assert (changed["externalId"], changed["taxId"]) == ("a1", "DE136695976")
     assert changed["taxRates"] == {"default": 19}
     changed = (await client.patch(path, json={"taxRates": 7.7, "taxId": None})).json()
     assert changed["taxRates"] == {"default": 7.7}
@@ -242,3 +242,21 @@ async def test_another_merchant_sees_nothing(
     assert (await stranger_client.get("/v0/customers", params=foreign)).status_code == 403
     assert (await stranger_client.get("/v0/customers")).json()["data"] == []
     assert (await client.get(path)).status_code == 200
+
+
+async def test_a_tax_id_fits_the_consumers_country(
+    client: Client, merchant: CreatedMerchant
+) -> None:
+    refused = await client.post("/v0/customers", json=body(merchant, taxId="DE136695977"))
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "validation_error"
+    assert [each["field"] for each in refused.json()["errors"]] == ["taxId"]
+    # Nothing was made: the same consumer is still new.
+    created = await client.post("/v0/customers", json=body(merchant, taxId="DE136695976"))
+    assert created.status_code == 201
+    path = f"/v0/customers/{created.json()['customerId']}"
+    assert (await client.patch(path, json={"taxId": "DE1"})).status_code == 400
+    changed = await client.patch(path, json={"taxId": "FR40303265045"})
+    assert changed.json()["taxId"] == "FR40303265045"
+    cleared = await client.patch(path, json={"taxId": None})
+    assert "taxId" not in cleared.json()

@@ -3,13 +3,19 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from billing.errors import InvalidValue
 from billing.periods import Period
 from billing.proration import fraction, prorate
-from billing.taxes import TaxBehavior, TaxedAmount, apply_tax, tax_rate
+from billing.taxes import BUILT_IN_RATES, TaxBehavior, TaxCase, TaxedAmount, apply_tax
+
+
+def tax_rate(**case: Any) -> Decimal:
+    return BUILT_IN_RATES.rate_of(TaxCase(**case)).rate
+
 
 RATES = {"bm_1": Decimal(7), "plan_1": Decimal(8), "default": Decimal(9)}
 

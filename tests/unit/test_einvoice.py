@@ -105,6 +105,14 @@ def test_an_unnamed_seller_has_no_electronic_invoice(member: str) -> None:
         einvoice_xml(replace(document, seller=seller))
 
 
+def test_a_vat_number_is_told_without_its_blanks(broken: Broken) -> None:
+    document = facts(*THREE)
+    seller = replace(document.seller, tax_id="DE 136 695 976")
+    xml = einvoice_xml(replace(document, seller=seller))
+    assert b'<ram:ID schemeID="VA">DE136695976<' in xml
+    assert broken(xml) == []
+
+
 def test_what_was_taken_back_has_none() -> None:
     for standing in ("cancelled", "written_off", "voided"):
         with pytest.raises(NotExpressible, match="taken back"):

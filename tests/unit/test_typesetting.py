@@ -182,6 +182,13 @@ def test_tax_inside_the_price_is_shown_inside() -> None:
     assert "Without tax €9.08 Tax 10% (€9.08) €0.91 Total €9.99" in text
 
 
+def test_a_business_abroad_is_told_to_account_for_the_tax() -> None:
+    untaxed = a_line("Fee", "49.00", tax_rate="0")
+    note = "Reverse charge: the customer accounts for the tax."
+    assert note in pages_of(pdf_of(facts(untaxed)))[0]
+    assert note not in pages_of(pdf_of(facts(untaxed, THREE[0])))[0]
+
+
 def test_markup_is_printed_as_it_is() -> None:
     nasty = '*b* _i_ #panic("x") $x^2$ <a> \\ `c` = T @ref [y] // end /* no */ "q" {{ x }}'
     seller = Party(name="#let x = *y*", email="", address={}, tax_id=None)
