@@ -118,9 +118,11 @@ def _check(command: CreateSubscription, plan: Plan, now: datetime) -> None:
     if command.minimum_account_balance is not None and command.minimum_account_balance < 0:
         raise InvalidValue("must not be negative", field="minimumAccountBalance")
     limit = parse_duration(f"P{BACKDATING_MONTHS_MAX}M").after(command.started_at)
-    if limit < now:
+    if command.elapsed_period_billing == "per_period" and limit < now:
         raise InvalidValue(
-            f"startedAt may lie at most {BACKDATING_MONTHS_MAX} months back", field="startedAt"
+            f"startedAt may lie at most {BACKDATING_MONTHS_MAX} months back where elapsed "
+            "periods are billed",
+            field="startedAt",
         )
     if plan.currency == "":
         raise NotAllowed("The plan has no currency")

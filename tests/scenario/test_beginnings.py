@@ -144,6 +144,26 @@ def twelve_months_back_and_no_more(shop: Shop) -> Telling:
     yield OPENED
 
 
+def years_ago_in_another_system(shop: Shop) -> Telling:
+    """From 20 March 2021, whose periods another system billed: only the present one counts.
+
+    The year that runs ends on 20 March 2026; the month, which has a rent of 30.00 in arrears, on
+    20 June: 30.00, and 4 units of 1 June, although they are older than the purchase.
+    """
+    units, rent = shop.meter("Units", "1"), shop.fee("Rent", "30.00", term="in_arrears")
+    yearly = shop.fee("Support", "365.00", every="P1Y")
+    contract = shop.subscribe(shop.plan(units, rent, yearly), at("2021-03-20"))
+    assert contract.first.status == "active"
+    shop.use(contract, units, 4, "2025-06-01")
+    yield BOUNDARY
+    assert shop.bills(contract)[0] == "ISSUED 34.00 + 0.00 = 34.00"
+    assert shop.windows(contract, 0)["Rent"] == (at("2025-05-20"), at("2025-06-20"))
+    planned = shop.client.invoices_v2.list_projected_invoices(
+        subscription_id=contract.id, from_=shop.now, to=at("2026-03-21"), limit=100
+    )
+    assert planned.data[-1].grand_total == "395.00"
+
+
 def subscribed_twice(shop: Shop) -> Telling:
     """The same customer and plan again is the first subscription, and one fee of 30.00."""
     plan = shop.plan(shop.fee("Rent", "30.00"))
