@@ -63,10 +63,15 @@ PASSED_THROUGH = (
 )
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox, with the one list of what passes through it."""
+def workflow_runner(*, strict: bool = False) -> SandboxedWorkflowRunner:
+    """The sandbox, with the one list of what passes through it.
+
+    A strict one, for tests, loads the workflows' own modules for each instance too and so sees
+    what they do that is not deterministic; that costs more than most workflows do (docs/adr/0043).
+    """
+    modules = PASSED_THROUGH if strict else ("workflows", *PASSED_THROUGH)
     return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules)
     )
 
 

@@ -25,11 +25,10 @@ class InvoiceRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DraftedInvoice:
-    """Whether the draft may be issued at once."""
+class DraftInvoice(InvoiceRef):
+    """An invoice whose grace has ended; one that needs nobody's approval is issued with it."""
 
-    auto_approve: bool
-    customer_id: str
+    issue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,15 @@ class FinalizedInvoice:
     grand_total: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftedInvoice:
+    """Whether the draft may be issued at once, and where it was, as what."""
+
+    auto_approve: bool
+    customer_id: str
+    finalized: FinalizedInvoice | None = None
+
+
 class InvoiceActivities:
     """The only writer of an invoice from the end of its grace to its issue."""
 
@@ -48,20 +56,20 @@ class InvoiceActivities:
         self._database = database
 
     @activity.defn
-    async def draft_invoice(self, ref: InvoiceRef) -> DraftedInvoice:
+    async def draft_invoice(self, command: DraftInvoice) -> DraftedInvoice:
         """Rates the closed window from the events known now and stores the lines.
 
         Run twice, it leaves a DRAFT or an issued invoice as it is.
         """
         async with self._database.transaction() as session:
-            invoice = await _found(session, ref)
+            invoice = await _found(session, command)
             if invoice.status == "CLOSING":
-                check_transition("CLOSING", "CLOSED")
-                terms = await drafts.terms_of(session, await _subscription(session, invoice))
-                draft = await drafts.of_invoice(session, terms, invoice)
-                await issuing.store_draft(session, invoice, draft)
+                await _draft(session, command, invoice)
+            issued = command.issue and invoice.auto_approve
             return DraftedInvoice(
-                auto_approve=invoice.auto_approve, customer_id=invoice.customer_id
+                auto_approve=invoice.auto_approve,
+                customer_id=invoice.customer_id,
+                finalized=_finalized(invoice) if issued else None,
             )
 
     @activity.defn
@@ -72,11 +80,24 @@ class InvoiceActivities:
             if invoice.status == "DRAFT":
                 terms = await drafts.terms_of(session, await _subscription(session, invoice))
                 await issuing.issue(session, terms, invoice, ref.now)
-            return FinalizedInvoice(
-                status=invoice.status,
-                invoice_number=invoice.invoice_number,
-                grand_total=str(invoice.grand_total),
-            )
+            return _finalized(invoice)
+
+
+async def _draft(session: AsyncSession, command: DraftInvoice, invoice: Invoice) -> None:
+    check_transition("CLOSING", "CLOSED")
+    terms = await drafts.terms_of(session, await _subscription(session, invoice))
+    draft = await drafts.of_invoice(session, terms, invoice)
+    await issuing.store_draft(session, invoice, draft)
+    if command.issue and invoice.auto_approve:
+        await issuing.issue(session, terms, invoice, command.now)
+
+
+def _finalized(invoice: Invoice) -> FinalizedInvoice:
+    return FinalizedInvoice(
+        status=invoice.status,
+        invoice_number=invoice.invoice_number,
+        grand_total=str(invoice.grand_total),
+    )
 
 
 async def _found(session: AsyncSession, ref: InvoiceRef) -> Invoice:

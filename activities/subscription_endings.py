@@ -84,7 +84,7 @@ async def end_active(session: AsyncSession, subscription: Subscription, command:
         grace_period_end=grace_end,
         next_action_at=grace_end,
     )
-    await periods.bind_close(session, subscription, invoice.sequence_number)
+    await periods.bind_close(session, subscription, invoice.sequence_number, grace_end)
 
 
 async def _mark_terminated(

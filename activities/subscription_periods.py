@@ -111,7 +111,7 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     )
     ended = _coming_of(invoice)
     await open_invoice(session, terms, sequence_number=invoice.sequence_number + 1, ended=ended)
-    await bind_close(session, subscription, invoice.sequence_number)
+    await bind_close(session, subscription, invoice.sequence_number, invoice.grace_period_end)
 
 
 def closing_of(invoice: Invoice) -> ClosingInvoice | None:
@@ -133,7 +133,7 @@ def _coming_of(invoice: Invoice) -> Period:
 
 
 async def bind_close(
-    session: AsyncSession, subscription: Subscription, sequence_number: int
+    session: AsyncSession, subscription: Subscription, sequence_number: int, grace_end: datetime
 ) -> None:
     """Puts the InvoiceClose workflow on the subscription's test clock, if it has one."""
     await clocks.bind(
@@ -141,4 +141,5 @@ async def bind_close(
         subscription.merchant_id,
         subscription.test_clock_id,
         close_workflow_id(subscription.id, sequence_number),
+        due_at=grace_end,
     )

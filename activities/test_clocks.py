@@ -5,7 +5,7 @@ from SQL at every round, so that nothing that a transaction bound can be missed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -82,6 +82,12 @@ class _Agenda:
     failed: dict[str, str] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
 
+    def note(self, members: Mapping[str, datetime | None], now: datetime) -> None:
+        """Enters those whose first instant is known from their rows and lies ahead."""
+        for member, due in members.items():
+            if due is not None and due > now and member not in self.failed:
+                self.due.setdefault(member, due)
+
 
 class TestClockActivities:
     """The only mover of test clocks; it holds a client: workflows cannot update each other."""
@@ -145,6 +151,7 @@ class TestClockActivities:
                     await clocks.end_members(session, command.merchant_id, agenda.ended)
                     agenda.ended.clear()
                 live = await clocks.live_members(session, command.merchant_id, command.clock_id)
+            agenda.note(live, now)
             unknown = [key for key in live if key not in agenda.due and key not in agenda.failed]
             if not unknown:
                 return

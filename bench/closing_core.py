@@ -1,4 +1,4 @@
-"""The core of a close: roll, draft and issue as the activities do them, without any workflow.
+"""The core of a close: roll, then draft and issue as the activities do, without any workflow.
 
 Each subscription has five prices: a fee, and a metric by the unit, by graduated bands, by volume
 and by the package. `floor` reads and rates the same periods a hundred at a time and writes nothing.
@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event
 from sqlmodel import col, select
 
 from activities.customers import DescribedCustomer
-from activities.invoices import InvoiceActivities, InvoiceRef
+from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.subscription_starts import CreateSubscription
 from activities.subscriptions import RollPeriod, SubscriptionActivities
 from api.app import create_app
@@ -190,23 +190,21 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
         assert rolled.closing is not None
         found[subscription_id] = rolled.closing.invoice_id
 
-    def ref(subscription_id: str) -> InvoiceRef:
-        return InvoiceRef(merchant_id=sold.merchant_id, invoice_id=found[subscription_id], now=END)
-
-    async def draft(subscription_id: str) -> None:
-        await closing.draft_invoice(ref(subscription_id))
-
-    async def issue(subscription_id: str) -> None:
-        finalized = await closing.finalize_invoice(ref(subscription_id))
-        assert finalized.status == "ISSUED", finalized
+    async def close(subscription_id: str) -> None:
+        drafted = await closing.draft_invoice(
+            DraftInvoice(
+                merchant_id=sold.merchant_id,
+                invoice_id=found[subscription_id],
+                now=END,
+                issue=True,
+            )
+        )
+        assert drafted.finalized is not None
+        assert drafted.finalized.status == "ISSUED", drafted
 
     figures: dict[str, float] = {}
-    for name, step in (("roll", roll), ("draft", draft), ("issue", issue)):
+    for name, step in (("roll", roll), ("close", close)):
         figures |= await _spent(here, name, step, sold.subscriptions)
-    for part in ("Client", "Postgres"):
-        figures[f"close{part}Micros"] = (
-            figures[f"draft{part}Micros"] + figures[f"issue{part}Micros"]
-        )
     figures["closePerCpuSecond"] = 1e6 / (
         figures["closeClientMicros"] + figures["closePostgresMicros"]
     )

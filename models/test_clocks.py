@@ -44,5 +44,7 @@ class TestClockMember(Table, table=True):
     workflow_id: str = Field(primary_key=True)
     merchant_id: str = Field(foreign_key="merchants.id")
     clock_id: str = Field(foreign_key="test_clocks.id")
+    due_at: datetime | None = instant(nullable=True)
+    """Nothing of it is due before; None: the workflow itself must be asked."""
     created_at: datetime = stored_at()
     ended_at: datetime | None = instant(nullable=True)

@@ -10,7 +10,13 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.invoices import InvoiceActivities, InvoiceRef
+    from activities.invoices import (
+        DraftedInvoice,
+        DraftInvoice,
+        FinalizedInvoice,
+        InvoiceActivities,
+        InvoiceRef,
+    )
     from activities.issuing import collection_workflow_id
     from activities.test_clocks import Tick, TickAnswer
 
@@ -50,25 +56,34 @@ class InvoiceCloseWorkflow:
         self._phase = "drafting"
         drafted = await workflow.execute_local_activity_method(
             InvoiceActivities.draft_invoice,
-            self._ref(),
-            summary="rate usage and fees",
+            DraftInvoice(
+                merchant_id=self._state.merchant_id,
+                invoice_id=self._state.invoice_id,
+                now=self._clock.now(),
+                issue=True,
+            ),
+            summary="rate usage and fees, issue what needs no approval",
             **options.DATABASE,
         )
-        if not drafted.auto_approve:
-            self._phase = "awaiting approval"
-            await self._clock.until(None, lambda: self._approved)
-        finalized = await workflow.execute_local_activity_method(
-            InvoiceActivities.finalize_invoice,
-            self._ref(),
-            summary="number, book and issue",
-            **options.DATABASE,
-        )
+        finalized = drafted.finalized or await self._finalize(drafted)
         if finalized.status == "ISSUED":
             await self._collect(drafted.customer_id)
         self._phase = "closed"
         self._clock.finish()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return finalized.status
+
+    async def _finalize(self, drafted: DraftedInvoice) -> FinalizedInvoice:
+        """What was only drafted: it waits for a person, or was left there by an older worker."""
+        if not drafted.auto_approve:
+            self._phase = "awaiting approval"
+            await self._clock.until(None, lambda: self._approved)
+        return await workflow.execute_local_activity_method(
+            InvoiceActivities.finalize_invoice,
+            self._ref(),
+            summary="number, book and issue",
+            **options.DATABASE,
+        )
 
     @workflow.update
     async def approve(self) -> None:

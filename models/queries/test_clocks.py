@@ -76,9 +76,16 @@ async def move(
 
 
 async def bind(
-    session: AsyncSession, merchant_id: str, clock_id: str | None, workflow_id: str
+    session: AsyncSession,
+    merchant_id: str,
+    clock_id: str | None,
+    workflow_id: str,
+    due_at: datetime | None = None,
 ) -> None:
-    """Makes a workflow a member of its clock, in the transaction of the fact that needs it."""
+    """Makes a workflow a member of its clock, in the transaction of the fact that needs it.
+
+    One that only waits for `due_at` at first need not be asked when it is due.
+    """
     if clock_id is None:
         return
     await session.exec(
@@ -87,18 +94,22 @@ async def bind(
             workflow_id=workflow_id,
             merchant_id=merchant_id,
             clock_id=clock_id,
+            due_at=due_at,
             created_at=func.now(),
         )
         .on_conflict_do_update(
-            index_elements=[col(TestClockMember.workflow_id)], set_={"ended_at": None}
+            index_elements=[col(TestClockMember.workflow_id)],
+            set_={"ended_at": None, "due_at": due_at},
         )
     )
 
 
-async def live_members(session: AsyncSession, merchant_id: str, clock_id: str) -> list[str]:
-    """The workflow ids that the clock still moves."""
+async def live_members(
+    session: AsyncSession, merchant_id: str, clock_id: str
+) -> dict[str, datetime | None]:
+    """Whom the clock still moves, and before when nothing of each is due."""
     rows = await session.exec(
-        select(col(TestClockMember.workflow_id))
+        select(col(TestClockMember.workflow_id), col(TestClockMember.due_at))
         .where(
             col(TestClockMember.merchant_id) == merchant_id,
             col(TestClockMember.clock_id) == clock_id,
@@ -106,7 +117,7 @@ async def live_members(session: AsyncSession, merchant_id: str, clock_id: str) -
         )
         .order_by(col(TestClockMember.workflow_id))
     )
-    return list(rows.all())
+    return dict(rows.all())
 
 
 async def end_members(session: AsyncSession, merchant_id: str, workflow_ids: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
-from activities.invoices import InvoiceActivities, InvoiceRef
+from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.organizations import CreatedMerchant
 from activities.subscriptions import RollPeriod, SubscriptionActivities
 from models.database import Database
@@ -21,7 +21,7 @@ FEBRUARY_END = datetime(2026, 2, 28, 9, tzinfo=UTC)
 ISSUED_AT = FEBRUARY_END + timedelta(hours=24)
 
 
-async def _closing(database: Database, shop: Shop) -> InvoiceRef:
+async def _closing(database: Database, shop: Shop) -> DraftInvoice:
     """A subscription whose first period has ended."""
     activities = SubscriptionActivities(database)
     made = await activities.create_subscription(shop.subscription())
@@ -34,12 +34,12 @@ async def _closing(database: Database, shop: Shop) -> InvoiceRef:
         )
     )
     assert rolled.closing is not None
-    return InvoiceRef(
+    return DraftInvoice(
         merchant_id=shop.merchant_id, invoice_id=rolled.closing.invoice_id, now=ISSUED_AT
     )
 
 
-async def _get(database: Database, ref: InvoiceRef) -> Invoice:
+async def _get(database: Database, ref: DraftInvoice) -> Invoice:
     async with database.transaction() as session:
         invoice = await invoices.get(session, ref.merchant_id, ref.invoice_id)
         assert invoice is not None

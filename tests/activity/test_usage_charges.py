@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from activities.holds import ReservedItem
-from activities.invoices import InvoiceActivities, InvoiceRef
+from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.organizations import CreatedMerchant, CreateMerchant, OrganizationActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.reservations import (
@@ -121,7 +121,7 @@ class Uses:
 
     async def draft(self, invoice_id: str) -> tuple[Invoice, list[InvoiceLine]]:
         merchant_id = self.shop.merchant_id
-        ref = InvoiceRef(
+        ref = DraftInvoice(
             merchant_id=merchant_id, invoice_id=invoice_id, now=START + timedelta(days=30)
         )
         await InvoiceActivities(self.database).draft_invoice(ref)

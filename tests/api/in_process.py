@@ -23,7 +23,7 @@ from activities.gateways.port import (
     SavedCard,
 )
 from activities.gateways.simulated import SimulatedGateway
-from activities.invoices import InvoiceActivities, InvoiceRef
+from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.organizations import CreatedMerchant
 from activities.payments import (
     BeginAttempt,
@@ -228,7 +228,7 @@ class InProcess(Commands):
 
     async def issue(self, merchant_id: str, invoice_id: str, now: datetime) -> None:
         """Drafts and issues an invoice that has begun to close."""
-        ref = InvoiceRef(merchant_id=merchant_id, invoice_id=invoice_id, now=now)
+        ref = DraftInvoice(merchant_id=merchant_id, invoice_id=invoice_id, now=now)
         invoicing = InvoiceActivities(self.database)
         await invoicing.draft_invoice(ref)
         await invoicing.finalize_invoice(ref)

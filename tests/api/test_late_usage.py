@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from activities.invoices import InvoiceActivities, InvoiceRef
+from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.subscriptions import RollPeriod, SubscriptionActivities
 from billing.ids import derived_id
 from models.base import wall_now
@@ -76,7 +76,7 @@ class Meter:
         )
         return answer
 
-    async def begin_close(self, number: int) -> InvoiceRef:
+    async def begin_close(self, number: int) -> DraftInvoice:
         """Ends the period without drafting its invoice."""
         activities = SubscriptionActivities(self.commands.database)
         rolled = await activities.roll_period(
@@ -88,7 +88,7 @@ class Meter:
             )
         )
         assert rolled.closing is not None
-        return InvoiceRef(
+        return DraftInvoice(
             merchant_id=self.shop.merchant_id,
             invoice_id=rolled.closing.invoice_id,
             now=rolled.closing.grace_period_end,
@@ -263,7 +263,7 @@ async def test_after_the_last_invoice_late_usage_is_listed(meter: Meter) -> None
     assert await meter.unbilled() == []
     path = f"/v0/subscriptions/{meter.subscription}/termination"
     accepted(await meter.client.post(path, json={"reason": "End"}))
-    closing = InvoiceRef(
+    closing = DraftInvoice(
         merchant_id=meter.shop.merchant_id,
         invoice_id=derived_id("inv", meter.subscription, 2),
         now=wall_now(),

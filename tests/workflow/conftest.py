@@ -93,7 +93,7 @@ def working(simulation: Simulation) -> Working:
             task_queue=BILLING_QUEUE,
             workflows=WORKFLOWS,
             activities=activities,
-            workflow_runner=workflow_runner(),
+            workflow_runner=workflow_runner(strict=True),
             workflow_failure_exception_types=[Exception],
         )
         payments = Worker(simulation.client, task_queue=PAYMENTS_QUEUE, activities=activities)

@@ -10,7 +10,7 @@ from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from activities.invoices import DraftedInvoice, FinalizedInvoice, InvoiceRef
+from activities.invoices import DraftedInvoice, DraftInvoice, FinalizedInvoice
 from activities.payments import Collection, CollectionRef
 from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
@@ -118,12 +118,12 @@ class FakeBilling:
             return self.closing(self.index, self.ended_at)
 
         @activity.defn(name="draft_invoice")
-        async def draft_invoice(ref: InvoiceRef) -> DraftedInvoice:
+        async def draft_invoice(ref: DraftInvoice) -> DraftedInvoice:
             self._once(f"drafted {ref.invoice_id}", ref.now)
             return DraftedInvoice(auto_approve=self.auto_approve, customer_id="cus_1")
 
         @activity.defn(name="finalize_invoice")
-        async def finalize_invoice(ref: InvoiceRef) -> FinalizedInvoice:
+        async def finalize_invoice(ref: DraftInvoice) -> FinalizedInvoice:
             self._once(f"issued {ref.invoice_id}", ref.now)
             return FinalizedInvoice(status="ISSUED", invoice_number="INV-1", grand_total="1")
 
