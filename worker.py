@@ -19,21 +19,23 @@ from activities.payments import PaymentActivities
 from activities.refunds import RefundActivities
 from activities.refusals import Refusals
 from activities.reservations import ReservationActivities
+from activities.retention import RetentionActivities
 from activities.signatures import Signatures
 from activities.subscriptions import SubscriptionActivities
 from activities.test_clocks import TestClockActivities
 from models.database import Database
 from settings import Settings
-from workflows import attributes
+from workflows import attributes, overdue_sweep, usage_retention
 from workflows.connection import connect, register_search_attributes
 from workflows.entitlement_reservation import EntitlementReservationWorkflow
 from workflows.invoice_close import InvoiceCloseWorkflow
 from workflows.options import BILLING_QUEUE, PAYMENTS_QUEUE, STICKY_TIMEOUT, TASK_TIMEOUT
-from workflows.overdue_sweep import OverdueSweepWorkflow, ensure_schedule
+from workflows.overdue_sweep import OverdueSweepWorkflow
 from workflows.payment_collection import PaymentCollectionWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.subscription import SubscriptionWorkflow
 from workflows.test_clock import TestClockWorkflow
+from workflows.usage_retention import UsageRetentionWorkflow
 
 WORKFLOWS = [
     SubscriptionWorkflow,
@@ -43,6 +45,7 @@ WORKFLOWS = [
     EntitlementReservationWorkflow,
     TestClockWorkflow,
     OverdueSweepWorkflow,
+    UsageRetentionWorkflow,
 ]
 # Deterministic as far as workflows use them (messages and pure rules); loading them once for all
 # workflows instead of once per instance makes the first task of each some thirty times faster.
@@ -107,6 +110,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             reservations.expire_reservation,
             test_clocks.run_slice,
             OverdueActivities(database).sweep_overdue,
+            RetentionActivities(database).delete_old_usage,
         ],
         workflow_runner=workflow_runner(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -158,7 +162,8 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stopped.set)
     client = await connect(settings.temporal_address, settings.temporal_namespace)
     await register_search_attributes(client)
-    await ensure_schedule(client)
+    await overdue_sweep.ensure_schedule(client)
+    await usage_retention.ensure_schedule(client)
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     gateway = SimulatedGateway(settings.gateway_url)
     try:

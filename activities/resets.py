@@ -43,6 +43,7 @@ class ResetActivities:
             scope = Scope(command.merchant_id)
             if command.customer_id is None:
                 merchant.reset_at = command.now
+                merchant.usage_deleted_before = None
             else:
                 customer = await resets.customer(session, merchant.id, command.customer_id)
                 if customer is None:

@@ -12,7 +12,7 @@ from activities import subscription_periods as periods
 from activities.customers import DescribedCustomer, customer_of
 from billing.durations import parse_duration
 from billing.errors import InvalidValue, NotAllowed, NotFound
-from billing.periods import aligned_anchor
+from billing.periods import Period, aligned_anchor
 from models.base import new_id, wall_now
 from models.customers import Customer
 from models.plans import Plan
@@ -171,6 +171,7 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
         await periods.open_invoice(session, terms, sequence_number=0, ended=None)
         return
     running = window_at(terms, now)
+    await _refuse_deleted(session, terms, running, now)
     if subscription.billing_starts_at == now and subscription.started_at < now:
         await periods.open_invoice(session, terms, sequence_number=0, ended=running)
         return
@@ -184,6 +185,20 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
     status = await _issue_first(session, terms, draft, now)
     if status == "PAID":
         await periods.open_invoice(session, terms, sequence_number=1, ended=running)
+
+
+async def _refuse_deleted(
+    session: AsyncSession, terms: Terms, running: Period, now: datetime
+) -> None:
+    """A period whose usage the merchant no longer keeps would be billed too low."""
+    subscription = terms.subscription
+    skipping = subscription.billing_starts_at == now
+    first = running.start if skipping else subscription.started_at
+    merchant = await organizations.get(session, subscription.merchant_id)
+    before = None if merchant is None else merchant.usage_deleted_before
+    if before is not None and first < before:
+        message = f"Usage before {before:%Y-%m-%d} is no longer kept"
+        raise InvalidValue(message, field="startedAt")
 
 
 async def _issue_first(session: AsyncSession, terms: Terms, draft: Draft, now: datetime) -> str:

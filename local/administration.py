@@ -65,6 +65,18 @@ async def first_difference(settings: Settings) -> str | None:
         await gateway.close()
 
 
+async def delete_old_usage(settings: Settings) -> dict[str, int]:
+    """How many events each merchant no longer keeps: they are deleted."""
+    from activities.retention import RetentionActivities
+
+    acting.set(Acting(actor="operator"))
+    database = Database(settings.database_url)
+    try:
+        return dict((await RetentionActivities(database).delete_old_usage()).deleted)
+    finally:
+        await database.close()
+
+
 @asynccontextmanager
 async def _organizations(settings: Settings) -> AsyncIterator[OrganizationActivities]:
     acting.set(Acting(actor="operator"))

@@ -109,6 +109,17 @@ def reconcile() -> None:
     typer.echo("Every proof holds.")
 
 
+@app.command()
+def retention() -> None:
+    """Delete usage events that their merchants no longer keep; a schedule does it every night."""
+    from local import administration
+
+    deleted = asyncio.run(administration.delete_old_usage(_settings()))
+    for merchant_id, count in sorted(deleted.items()):
+        typer.echo(f"{merchant_id}  {count} events")
+    typer.echo(f"{sum(deleted.values())} events deleted.")
+
+
 @merchant_app.command("create")
 def merchant_create(
     *,

@@ -23,6 +23,10 @@ class Merchant(Table, table=True):
     auto_approve: bool = True
     grace_period: str = "PT24H"
     """How long a closed period waits for late events (ISO 8601 duration)."""
+    usage_retention_months: int | None = None
+    """How long usage events are kept; null: for ever."""
+    usage_deleted_before: datetime | None = instant(nullable=True)
+    """Before this instant events may be gone: nothing is billed from them any more."""
     email: str = ""
     address: dict[str, Any] = document(default_factory=dict)
     """Where its documents say that it is; as a consumer's."""

@@ -22,7 +22,7 @@ class OutsideOptions(TypedDict):
 
 
 class SliceOptions(TypedDict):
-    """How a slice of a test clock runs."""
+    """How long work runs that heartbeats: a slice of a test clock, a walk over a table."""
 
     start_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
@@ -49,6 +49,13 @@ GATEWAY: OutsideOptions = {
     "start_to_close_timeout": timedelta(seconds=8),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(minutes=1)
+    ),
+}
+WALK: SliceOptions = {
+    "start_to_close_timeout": timedelta(hours=6),
+    "heartbeat_timeout": timedelta(minutes=1),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)
     ),
 }
 CLOCK_SLICE: SliceOptions = {

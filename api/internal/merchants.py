@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path
+from pydantic import Field
 
 from activities.organizations import CreateMerchant
 from api.address_input import AddressInput
@@ -23,6 +24,10 @@ from models import organizations as tables
 
 router = APIRouter(prefix="/merchants")
 
+# Late usage is looked for over 92 days and three periods: less could never be kept to.
+MONTHS_MIN = 4
+MONTHS_MAX = 1200
+
 
 class NewMerchant(Body):
     """A merchant to create, in the sandbox unless it is live."""
@@ -38,6 +43,8 @@ class MerchantPatch(Patch):
     legacy_billing: bool = omitted()
     auto_approve: bool = omitted()
     grace_period: DurationText = omitted()
+    usage_retention_months: Annotated[int, Field(ge=MONTHS_MIN, le=MONTHS_MAX)] | None = None
+    """How long usage events are kept; null: for ever."""
     email: Email = omitted()
     address: AddressInput = omitted()
     tax_id: Label | None = None
@@ -53,6 +60,8 @@ class Merchant(Wire):
     legacy_billing: bool
     auto_approve: bool
     grace_period: str
+    usage_retention_months: int | None
+    usage_deleted_before: Instant | None
     email: str
     address: dict[str, str]
     tax_id: str | None

@@ -18,7 +18,7 @@ from billing.money import amount_text, exact, text
 from billing.periods import Period
 from billing.rating import RatedLine
 from models.plans import Plan
-from models.queries import billable_metrics, fees, simulations
+from models.queries import billable_metrics, fees, organizations, simulations
 from models.queries.simulations import INVOICES_MAX, Asked, Comparison, Draft, DraftPrice, Side
 
 router = APIRouter(prefix="/plans/{id}/simulation", dependencies=[Depends(administrator)])
@@ -156,6 +156,10 @@ async def simulate_plan(
     unknown = await simulations.unknown_customers(session, asked)
     if unknown:
         raise NotFound(f"No such customer: {', '.join(sorted(unknown))}")
+    merchant = found(await organizations.get(session, plan.merchant_id), "merchant")
+    if merchant.usage_deleted_before is not None and body.start < merchant.usage_deleted_before:
+        message = f"Usage before {merchant.usage_deleted_before:%Y-%m-%d} is no longer kept"
+        raise InvalidValue(message, field="from")
     draft = Draft(await _prices(session, plan, body.prices), body.replaces_all)
     rows = await simulations.billed(session, asked)
     if len(rows) > INVOICES_MAX:

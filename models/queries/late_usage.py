@@ -27,6 +27,7 @@ from billing.periods import Period, boundary, index_at
 from billing.rating import NO_USES, Billed, PriceTerms, RatedLine, Uses
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
+from models.organizations import Merchant
 from models.queries import adjustments, usage, usage_charges, usage_voids
 from models.queries.terms import PriceSet, SourceNames, Terms, metered_prices
 from models.usage import UsageEvent
@@ -108,6 +109,7 @@ async def _windows(
             col(InvoiceLine.invoice_id).in_([each.id for each in earlier]),
             col(InvoiceLine.kind).in_(("metric", "adjustment")),
             col(InvoiceLine.period_end) > since,
+            col(InvoiceLine.period_start) >= _kept_since(terms),
         )
     )
     order = {each.id: position for position, each in enumerate(earlier)}
@@ -120,6 +122,14 @@ async def _windows(
         for _, lines in sorted(found.items())
         if any(line.kind == "metric" for line in lines)
     ]
+
+
+def _kept_since(terms: Terms) -> ColumnElement[datetime]:
+    """From when on the merchant's events are there: a reading without them would fall."""
+    kept = select(col(Merchant.usage_deleted_before)).where(
+        col(Merchant.id) == terms.subscription.merchant_id
+    )
+    return func.coalesce(kept.scalar_subquery(), text("'-infinity'::timestamptz"))
 
 
 def _window(lines: Sequence[InvoiceLine], earlier: Sequence[Invoice], terms: Terms) -> _Window:

@@ -190,10 +190,12 @@ async def test_more_than_a_year_back_is_refused(
     database: Database, merchant: CreatedMerchant
 ) -> None:
     shop = await open_shop(database, merchant.merchant_id)
+    """Where the periods since then are billed."""
+    command = shop.subscription(
+        started_at=START - timedelta(days=380), elapsed_period_billing="per_period"
+    )
     with pytest.raises(InvalidValue):
-        await SubscriptionActivities(database).create_subscription(
-            shop.subscription(started_at=START - timedelta(days=380))
-        )
+        await SubscriptionActivities(database).create_subscription(command)
 
 
 async def test_a_strangers_plan_is_not_found(

@@ -68,7 +68,18 @@ async def test_a_merchant_is_made_read_and_set_up(admin: Client, administered: F
     assert changed.status_code == 200
     got = (await admin.get(path)).json()
     assert (got["autoApprove"], got["gracePeriod"], got["name"]) == (False, "PT1H", "Acme")
-    for wrong in ({"gracePeriod": "soon"}, {"live": True}, {"autoApprove": None}):
+    assert (got["usageRetentionMonths"], got["usageDeletedBefore"]) == (None, None)
+    kept = await admin.patch(path, json={"usageRetentionMonths": 24})
+    assert kept.json()["usageRetentionMonths"] == 24
+    assert (await admin.patch(path, json={"name": "Acme"})).json()["usageRetentionMonths"] == 24
+    for_ever = await admin.patch(path, json={"usageRetentionMonths": None})
+    assert for_ever.json()["usageRetentionMonths"] is None
+    for wrong in (
+        {"gracePeriod": "soon"},
+        {"live": True},
+        {"autoApprove": None},
+        {"usageRetentionMonths": 3},
+    ):
         assert (await admin.patch(path, json=wrong)).status_code == 400
     assert (await admin.get(f"{BASE}/org_0")).status_code == 404
 

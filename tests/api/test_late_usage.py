@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.subscriptions import RollPeriod, SubscriptionActivities
@@ -274,6 +275,16 @@ async def test_after_the_last_invoice_late_usage_is_listed(meter: Meter) -> None
     await meter.use(2)
     (left,) = await meter.unbilled()
     assert (left["invoiceId"], left["quantity"], left["totalAmount"]) == (None, "2", "1.1")
+    # Once its events may be gone, a period is not read again: the reading would have fallen.
+    async with meter.commands.database.transaction() as session:
+        connection = await session.connection()
+        own = {"id": meter.shop.merchant_id}
+        await connection.execute(
+            text("UPDATE merchants SET usage_deleted_before = '2026-03-01' WHERE id = :id"), own
+        )
+        await connection.execute(text("DELETE FROM usage_events WHERE merchant_id = :id"), own)
+    await meter.use(1)
+    assert await meter.unbilled() == []
 
 
 async def test_events_that_arrive_while_a_draft_is_made_are_not_lost(meter: Meter) -> None:

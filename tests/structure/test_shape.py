@@ -42,6 +42,7 @@ SHARED_ACTIVITIES = {
     "refusals": "the interceptor of all activities",
     "signatures": "the interceptor that signs for the audit log",
     "reconciliation": "proofs over all aggregates",
+    "retention": "deletes old events of all merchants",
     "overdue": "the sweep over all aggregates",
 }
 CAMEL_CASE = re.compile(r"^[a-z]+[A-Z]")
