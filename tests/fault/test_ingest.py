@@ -4,110 +4,16 @@ Whatever was acknowledged is stored, once, whole; whatever is sent again after n
 """
 
 import asyncio
-import json
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import httpx2
-import psycopg
-import pytest
-
+from tests.fault.senders import a_merchant, a_metric, check_stored, send_for
 from tests.fault.victims import kill
-from tests.scenario.conftest import Addresses, durabill
+from tests.scenario.conftest import Addresses
 
-SENDERS = 12
-BATCH_SENDERS = 2
-BATCH = 50
 SECONDS = 16.0
 # Seconds after the start, and who dies then.
 DEATHS = ((2.0, "postgres"), (6.0, "api"), (10.0, "postgres"))
-
-
-@dataclass
-class Book:
-    """What the senders know: every key they used, and those that were acknowledged."""
-
-    sent: dict[str, int] = field(default_factory=dict)
-    acknowledged: set[str] = field(default_factory=set)
-    failures: int = 0
-    refusals: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def merchant(addresses: Addresses) -> Any:
-    made = durabill(addresses, "merchant", "create", "--name", "Ingest", "--json")
-    return json.loads(made.stdout)
-
-
-def _metric(addresses: Addresses, merchant: dict[str, Any]) -> str:
-    headers = {"Authorization": f"Bearer {merchant['apiKey']}"}
-    with httpx2.Client(base_url=addresses["apiUrl"], headers=headers) as client:
-        product = client.post(
-            "/v0/products",
-            json={"merchantId": merchant["merchantId"], "name": "T", "description": "d"},
-        ).json()
-        metric = client.post(
-            "/v0/billableMetrics",
-            json={
-                "merchantId": merchant["merchantId"],
-                "productId": product["id"],
-                "name": "Tokens",
-                "description": "d",
-                "unit": "token",
-                "aggregation": "SUM",
-                "eventType": "llm",
-                "valueProperty": "$.tokens",
-            },
-        )
-    assert metric.status_code == 201, metric.text
-    return str(metric.json()["id"])
-
-
-def _event(key: str, amount: int) -> dict[str, Any]:
-    return {
-        "type": "llm",
-        "source": "fault",
-        "subject": "cus_fault",
-        "timestamp": "2026-03-01T00:00:00Z",
-        "idempotencyKey": key,
-        "data": {"tokens": amount},
-    }
-
-
-async def _send(client: httpx2.AsyncClient, book: Book, keys: list[str]) -> None:
-    """Sends until it is acknowledged; a server that is away is asked again."""
-    path = "/v0/events" if len(keys) == 1 else "/v0/events/batch"
-    events = [_event(key, book.sent[key]) for key in keys]
-    body: Any = events[0] if len(keys) == 1 else events
-    while True:
-        try:
-            answer = await client.post(path, json=body)
-        except httpx2.TransportError:
-            book.failures += 1
-            await asyncio.sleep(0.05)
-            continue
-        if answer.status_code == 202:
-            book.acknowledged.update(keys)
-            return
-        book.failures += 1
-        if answer.status_code not in {429, 503}:
-            book.refusals.append(f"{answer.status_code} {answer.text[:200]}")
-            return
-        assert answer.headers["retry-after"]
-        await asyncio.sleep(0.05)
-
-
-async def _sender(
-    client: httpx2.AsyncClient, book: Book, name: str, size: int, until: float
-) -> None:
-    number = 0
-    while time.monotonic() < until:
-        keys = [f"{name}-{number + each}" for each in range(size)]
-        number += size
-        book.sent.update({key: 1 + len(key) % 7 + number % 1000 for key in keys})
-        await _send(client, book, keys)
 
 
 async def _deaths(folder: Path) -> int:
@@ -118,46 +24,14 @@ async def _deaths(folder: Path) -> int:
     return killed
 
 
-async def _storm(addresses: Addresses, api_key: str, folder: Path) -> tuple[Book, int]:
-    book = Book()
-    until = time.monotonic() + SECONDS
-    headers = {"Authorization": f"Bearer {api_key}"}
-    async with httpx2.AsyncClient(
-        base_url=addresses["apiUrl"], headers=headers, timeout=30
-    ) as client:
-        senders = [_sender(client, book, f"one{number}", 1, until) for number in range(SENDERS)] + [
-            _sender(client, book, f"many{number}", BATCH, until) for number in range(BATCH_SENDERS)
-        ]
-        killing = asyncio.create_task(_deaths(folder))
-        await asyncio.gather(*senders)
-        return book, await killing
-
-
-def test_every_acknowledged_event_is_there_once(
-    addresses: Addresses, stack_folder: Path, merchant: dict[str, Any]
-) -> None:
-    metric_id = _metric(addresses, merchant)
-    book, killed = asyncio.run(_storm(addresses, merchant["apiKey"], stack_folder))
+def test_every_acknowledged_event_is_there_once(addresses: Addresses, stack_folder: Path) -> None:
+    merchant = a_merchant(addresses)
+    metric_id = a_metric(addresses, merchant)
+    book, killed = asyncio.run(
+        send_for(SECONDS, addresses, merchant["apiKey"], _deaths(stack_folder))
+    )
     assert killed == len(DEATHS)
     assert book.refusals == []
     assert book.failures > 0
     assert len(book.acknowledged) > 1000
-    with psycopg.connect(addresses["databaseUrl"]) as connection:
-        rows = connection.execute(
-            "SELECT idempotency_key, (properties->>'tokens')::int, quantity FROM usage_events "
-            "WHERE merchant_id = %s",
-            [merchant["merchantId"]],
-        ).fetchall()
-    stored = {key: amount for key, amount, _ in rows}
-    assert len(rows) == len(stored)
-    assert stored == book.sent
-    assert book.acknowledged == set(stored)
-    assert all(quantity == amount for _, amount, quantity in rows)
-    window = {"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}
-    meter = httpx2.get(
-        f"{addresses['apiUrl']}/v0/billableMetrics/{metric_id}/meter",
-        params=window,
-        headers={"Authorization": f"Bearer {merchant['apiKey']}"},
-        timeout=30,
-    )
-    assert meter.json()["totalValue"] == sum(book.sent.values())
+    check_stored(addresses, merchant, metric_id, book)
