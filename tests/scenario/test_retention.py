@@ -48,12 +48,11 @@ async def _tonight(address: str) -> int:
     await usage_retention.ensure_schedule(client)
     await schedule.trigger()
     done = await _first_action(schedule)
-    handle = client.get_workflow_handle_for(
-        usage_retention.UsageRetentionWorkflow.run,
-        done.workflow_id,
-        run_id=done.first_execution_run_id,
+    handle = client.get_workflow_handle(
+        done.workflow_id, run_id=done.first_execution_run_id, result_type=int
     )
-    return await handle.result()
+    removed: int = await handle.result()
+    return removed
 
 
 def test_old_usage_goes_by_hand_and_by_night(addresses: Addresses, tell_story: StoryMaker) -> None:
