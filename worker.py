@@ -96,6 +96,8 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             subscriptions.expire_activation,
             subscriptions.roll_period,
             subscriptions.change_subscription,
+            subscriptions.pause_subscription,
+            subscriptions.resume_subscription,
             subscriptions.terminate_subscription,
             invoices.draft_invoice,
             invoices.finalize_invoice,

@@ -12,6 +12,8 @@ from models.queries import drafts, invoices, subscriptions
 from models.queries.drafts import Terms
 from models.subscriptions import Subscription
 
+_RULES = frozenset({"cleared", "ends_with_period"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionChanges:
@@ -26,10 +28,12 @@ class SubscriptionChanges:
     renewal_reminder_enabled: bool | None = None
     renewal_reminder_days: int | None = None
     cleared: tuple[str, ...] = ()
+    ends_with_period: bool = False
+    """It ends when the window ends that is running then."""
 
     def columns(self) -> dict[str, Any]:
         """The row's columns with their new values."""
-        named = (each.name for each in fields(self) if each.name != "cleared")
+        named = (each.name for each in fields(self) if each.name not in _RULES)
         values = {name: getattr(self, name) for name in named}
         given = {name: value for name, value in values.items() if value is not None}
         return given | dict.fromkeys(self.cleared)
@@ -49,6 +53,9 @@ async def change(session: AsyncSession, terms: Terms, command: ChangeSubscriptio
     """Writes the changes; a period that has begun keeps the versions that it began with."""
     subscription, columns = terms.subscription, command.changes.columns()
     check_living(subscription)
+    if command.changes.ends_with_period:
+        begun = max(subscription.started_at, command.now)
+        columns["ending_at"] = drafts.window_at(terms, begun).end
     ending_at = command.changes.ending_at
     if ending_at is not None and ending_at <= max(subscription.started_at, command.now):
         raise InvalidValue("endingAt must lie after the start and after now", field="endingAt")

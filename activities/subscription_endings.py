@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import issuing
+from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
 from activities.subscription_periods import ClosingInvoice
-from billing.durations import parse_duration
-from models.queries import drafts, invoices, organizations, payments, subscriptions
+from models.queries import drafts, invoices, payments, subscriptions
 from models.subscriptions import Subscription
 
 TERMINATED_BY_SYSTEM = "system"
@@ -32,7 +32,7 @@ async def last_closing(session: AsyncSession, subscription: Subscription) -> Clo
     found = await invoices.of_subscription(
         session, subscription.merchant_id, subscription.id, "CLOSING", "DRAFT"
     )
-    cut = [row for row in found if row.coming_to is None]
+    cut = [row for row in found if row.coming_to in (None, row.ended_to)]
     return periods.closing_of(cut[-1]) if cut else None
 
 
@@ -54,7 +54,13 @@ async def end_pending(
 
 
 async def end_active(session: AsyncSession, subscription: Subscription, command: Terminate) -> None:
-    """Cuts the running window at now and lets its invoice close; nothing comes after it."""
+    """Cuts the running window at now and lets its invoice close; nothing comes after it.
+
+    A paused one goes on for no time at all: its last invoice takes what is left to bill.
+    """
+    terms = await drafts.terms_of(session, subscription)
+    if subscription.paused_at is not None:
+        await pauses.reopen(session, terms, max(subscription.paused_at, command.now))
     found = await invoices.of_subscription(
         session, subscription.merchant_id, subscription.id, "ACTIVE"
     )
@@ -62,29 +68,13 @@ async def end_active(session: AsyncSession, subscription: Subscription, command:
     if not found:
         return
     invoice = found[0]
-    merchant = await organizations.get(session, subscription.merchant_id)
-    if invoice.ended_from is None or merchant is None:
+    if invoice.ended_from is None:
         # It has not begun: nothing was used and nothing is owed.
         await invoices.change(
             session, invoice.merchant_id, invoice.id, status="CANCELLED", next_action_at=None
         )
         return
-    end = max(invoice.ended_from, command.now)
-    grace_end = parse_duration(merchant.grace_period).after(end)
-    terms = await drafts.terms_of(session, subscription)
-    await invoices.change(
-        session,
-        invoice.merchant_id,
-        invoice.id,
-        status="CLOSING",
-        arrears_version_id=drafts.arrears_version(terms, invoice),
-        ended_to=end,
-        coming_to=None,
-        period_end=end,
-        grace_period_end=grace_end,
-        next_action_at=grace_end,
-    )
-    await periods.bind_close(session, subscription, invoice.sequence_number, grace_end)
+    await periods.cut(session, terms, invoice, periods.Cut(command.now, is_last=True))
 
 
 async def _mark_terminated(

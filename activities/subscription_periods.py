@@ -10,6 +10,7 @@ from billing.errors import InvalidValue, NotFound
 from billing.ids import derived_id
 from billing.periods import Period
 from models.invoices import Invoice
+from models.organizations import Merchant
 from models.queries import drafts, invoices, organizations, subscriptions
 from models.queries import test_clocks as clocks
 from models.queries.drafts import Terms, window_at
@@ -23,6 +24,17 @@ class ClosingInvoice:
     invoice_id: str
     sequence_number: int
     grace_period_end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Since when an invoice's subscription is billed without a pause; see `billing.rating`."""
+
+    resumed_at: datetime | None = None
+    paid_until: datetime | None = None
+
+
+UNINTERRUPTED = Run()
 
 
 def close_workflow_id(subscription_id: str, sequence_number: int) -> str:
@@ -50,30 +62,85 @@ def invoice_row(terms: Terms, *, sequence_number: int, period: Period) -> Invoic
 
 
 async def open_invoice(
-    session: AsyncSession, terms: Terms, *, sequence_number: int, ended: Period | None
+    session: AsyncSession,
+    terms: Terms,
+    *,
+    sequence_number: int,
+    ended: Period,
+    run: Run = UNINTERRUPTED,
 ) -> None:
-    """Opens the invoice that the next boundary closes.
+    """Opens the invoice that the next boundary closes: `ended` will have ended there."""
+    merchant = await _merchant(session, terms)
+    invoice = invoice_row(terms, sequence_number=sequence_number, period=ended)
+    invoice.ended_from, invoice.ended_to = ended.start, ended.end
+    invoice.coming_to = window_at(terms, ended.end).end
+    invoice.next_action_at = ended.end
+    invoice.grace_period_end = parse_duration(merchant.grace_period).after(ended.end)
+    await _add(session, invoice, merchant, run)
 
-    `ended` is the window that will have ended there; None for a start in the future, whose first
-    boundary is the start itself.
+
+async def open_at(
+    session: AsyncSession,
+    terms: Terms,
+    *,
+    sequence_number: int,
+    coming: Period,
+    run: Run = UNINTERRUPTED,
+) -> None:
+    """Opens the invoice of a start: of the subscription, or of its billing after a pause.
+
+    The boundary that closes it is the start of `coming`, for which it bills what is due in
+    advance. Nothing late can arrive for a window that has not begun: it has no grace.
     """
-    subscription = terms.subscription
-    merchant = await organizations.get(session, subscription.merchant_id)
-    if merchant is None:
-        raise NotFound(f"No merchant {subscription.merchant_id}")
-    at = subscription.started_at if ended is None else ended.end
-    coming = window_at(terms, at)
-    period = coming if ended is None else ended
-    invoice = invoice_row(terms, sequence_number=sequence_number, period=period)
-    invoice.ended_from = None if ended is None else ended.start
-    invoice.ended_to = None if ended is None else ended.end
+    merchant = await _merchant(session, terms)
+    invoice = invoice_row(terms, sequence_number=sequence_number, period=coming)
     invoice.coming_to = coming.end
+    invoice.next_action_at = invoice.grace_period_end = coming.start
+    await _add(session, invoice, merchant, run)
+
+
+async def _merchant(session: AsyncSession, terms: Terms) -> Merchant:
+    merchant = await organizations.get(session, terms.subscription.merchant_id)
+    if merchant is None:
+        raise NotFound(f"No merchant {terms.subscription.merchant_id}")
+    return merchant
+
+
+async def _add(session: AsyncSession, invoice: Invoice, merchant: Merchant, run: Run) -> None:
     invoice.auto_approve = merchant.auto_approve
-    invoice.next_action_at = at
-    grace = parse_duration(merchant.grace_period)
-    # Nothing late can arrive for a window that has not begun.
-    invoice.grace_period_end = at if ended is None else grace.after(at)
+    invoice.resumed_at, invoice.paid_until = run.resumed_at, run.paid_until
     await invoices.add(session, invoice)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A running window ends before its boundary; the last one has nothing after it."""
+
+    at: datetime
+    is_last: bool
+
+
+async def cut(session: AsyncSession, terms: Terms, invoice: Invoice, cut: Cut) -> None:
+    """Ends the invoice's window before its boundary and lets it close.
+
+    Without a window to come it is the subscription's last; with an empty one others may follow.
+    """
+    merchant = await _merchant(session, terms)
+    end = cut.at if invoice.ended_from is None else max(invoice.ended_from, cut.at)
+    grace_end = parse_duration(merchant.grace_period).after(end)
+    await invoices.change(
+        session,
+        invoice.merchant_id,
+        invoice.id,
+        status="CLOSING",
+        arrears_version_id=drafts.arrears_version(terms, invoice),
+        ended_to=end,
+        coming_to=None if cut.is_last else end,
+        period_end=end,
+        grace_period_end=grace_end,
+        next_action_at=grace_end,
+    )
+    await bind_close(session, terms.subscription, invoice.sequence_number, grace_end)
 
 
 async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
@@ -109,8 +176,13 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
         coming_version_id=subscription.plan_version_id,
         next_action_at=invoice.grace_period_end,
     )
-    ended = _coming_of(invoice)
-    await open_invoice(session, terms, sequence_number=invoice.sequence_number + 1, ended=ended)
+    await open_invoice(
+        session,
+        terms,
+        sequence_number=invoice.sequence_number + 1,
+        ended=_coming_of(invoice),
+        run=Run(resumed_at=invoice.resumed_at),
+    )
     await bind_close(session, subscription, invoice.sequence_number, invoice.grace_period_end)
 
 

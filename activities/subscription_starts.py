@@ -168,7 +168,8 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
     """Makes the first invoice of what is due by now, and opens the running window's."""
     subscription = terms.subscription
     if subscription.started_at > now:
-        await periods.open_invoice(session, terms, sequence_number=0, ended=None)
+        coming = window_at(terms, subscription.started_at)
+        await periods.open_at(session, terms, sequence_number=0, coming=coming)
         return
     running = window_at(terms, now)
     await _refuse_deleted(session, terms, running, now)

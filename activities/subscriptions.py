@@ -10,11 +10,13 @@ from temporalio import activity
 
 from activities import subscription_changes as changes
 from activities import subscription_endings as endings
+from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
 from activities import subscription_starts as starts
 from activities import subscription_versions as versions
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
+from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscription_periods import ClosingInvoice
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_versions import MigratedVersion, MigrateVersion
@@ -165,6 +167,23 @@ class SubscriptionActivities:
             return await _view(session, subscription)
 
     @activity.defn
+    async def pause_subscription(self, command: PauseSubscription) -> RolledPeriod:
+        """Stops billing: usage and arrears up to now are billed, advance fees are not refunded."""
+        async with self._database.transaction() as session:
+            subscription = await _found(session, _ref(command))
+            await pauses.pause(session, await drafts.terms_of(session, subscription), command.now)
+            closing = await endings.last_closing(session, subscription)
+            return RolledPeriod(closing=closing, view=await _view(session, subscription))
+
+    @activity.defn
+    async def resume_subscription(self, command: ResumeSubscription) -> SubscriptionView:
+        """Bills again from now on; the time of the pause is never billed."""
+        async with self._database.transaction() as session:
+            subscription = await _found(session, _ref(command))
+            await pauses.resume(session, await drafts.terms_of(session, subscription), command.now)
+            return await _view(session, subscription)
+
+    @activity.defn
     async def terminate_subscription(self, command: Terminate) -> RolledPeriod:
         """Ends it: usage and arrears up to now are billed, advance fees are not refunded."""
         async with self._database.transaction() as session:
@@ -181,7 +200,10 @@ class SubscriptionActivities:
             return RolledPeriod(closing=closing, view=await _view(session, subscription))
 
 
-def _ref(command: RollPeriod | ChangeSubscription | Terminate) -> SubscriptionRef:
+_Command = RollPeriod | ChangeSubscription | PauseSubscription | ResumeSubscription | Terminate
+
+
+def _ref(command: _Command) -> SubscriptionRef:
     return SubscriptionRef(
         merchant_id=command.merchant_id,
         subscription_id=command.subscription_id,

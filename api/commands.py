@@ -108,6 +108,15 @@ class UpdateSubscription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetPaused:
+    """Which subscription pauses, or goes on."""
+
+    merchant_id: str
+    subscription_id: str
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TerminateSubscription:
     """Which subscription ends, why, and by whom."""
 
@@ -245,6 +254,13 @@ class Commands:
                 SubscriptionWorkflow.change, command.changes, rpc_timeout=CHANGE_LIMIT
             )
         )
+
+    async def set_paused(self, command: SetPaused) -> None:
+        """Pauses a living subscription, or lets it go on."""
+        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
+        change = SubscriptionWorkflow.pause if command.paused else SubscriptionWorkflow.resume
+        await self._require_temporal()
+        await _reach(lambda: handle.execute_update(change, rpc_timeout=CHANGE_LIMIT))
 
     async def advance_test_clock(
         self, merchant_id: str, clock_id: str, now: datetime, target: datetime

@@ -62,6 +62,19 @@ class Schedule:
     anchor: datetime
     cadence: Duration
     started_at: datetime
+    resumed_at: datetime | None = None
+    """When the last pause ended; nothing is owed for the time between."""
+    paid_until: datetime | None = None
+    """At the end of a pause: fees in advance are paid for every cycle that began before this."""
+
+    @property
+    def runs_from(self) -> datetime:
+        """Since when it is billed without a pause."""
+        return self.resumed_at or self.started_at
+
+    def has_paid(self, cycle: Period) -> bool:
+        """Whether a pause lies between a cycle's fee and now."""
+        return self.paid_until is not None and cycle.start < self.paid_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +188,9 @@ def charges_at(
 ) -> list[Charge]:
     """Everything owed at a boundary, in the order of the prices.
 
-    `ended` is None at the start of the subscription, `coming` is None once it has ended, and
-    `terminating` says that the running cycles of fees in arrears end here, before their time.
+    `ended` is None at the start of the subscription and after a pause, `coming` is None once it has
+    ended, and `terminating` says that the running cycles of fees in arrears end here, before their
+    time.
     """
     at = _Boundary(schedule, ended, coming, terminating)
     return [charge for price in prices for charge in _owed(price, at)]
@@ -276,7 +290,8 @@ def _usage(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
 
 def _once(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
     is_advance = price.payment_term == "in_advance"
-    if is_advance and at.ended is None and at.coming is not None:
+    is_start = at.ended is None and at.schedule.resumed_at is None
+    if is_advance and is_start and at.coming is not None:
         yield Charge(price, at.coming, at.coming)
     is_first_end = at.ended is not None and at.ended.start == at.schedule.started_at
     if not is_advance and at.ended is not None and is_first_end:
@@ -291,7 +306,8 @@ def _in_advance(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator
     if boundary(anchor, cadence, index) < start:
         running = _cycle(anchor, cadence, index)
         # Later boundaries find this cycle paid already; an obligation waits for its next cycle.
-        if at.ended is None and not price.is_obligation:
+        is_paid = price.is_obligation or at.schedule.has_paid(running)
+        if at.ended is None and not is_paid:
             yield Charge(price, Period(start, running.end), running)
         index += 1
     for cycle in _cycles(anchor, cadence, index):
@@ -303,13 +319,13 @@ def _in_advance(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator
 def _in_arrears(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator[Charge]:
     if at.ended is None:
         return
-    anchor, started_at = at.schedule.anchor, at.schedule.started_at
+    anchor, runs_from = at.schedule.anchor, at.schedule.runs_from
     for cycle in _cycles(anchor, cadence, index_at(anchor, cadence, at.ended.start)):
         is_over = cycle.end <= at.ended.end
         if not is_over and not at.terminating:
             return
-        start, end = max(cycle.start, started_at), min(cycle.end, at.ended.end)
-        is_stub = cycle.start < started_at
+        start, end = max(cycle.start, runs_from), min(cycle.end, at.ended.end)
+        is_stub = cycle.start < runs_from
         if start < end and not (price.is_obligation and is_stub):
             window = Period(start, end)
             # An obligation is owed whole, also when termination cuts its cycle short.

@@ -40,7 +40,12 @@ class Invoice(Table, table=True):
     coming_version_id: str | None = Field(default=None, foreign_key="plan_versions.id")
     """The plan version of its advance charges, known once its period has ended."""
     coming_to: datetime | None = instant(nullable=True)
-    """End of the window whose advance charges it bills (from `ended_to`); null when terminating."""
+    """End of the window whose advance charges it bills (from `ended_to`); null when terminating,
+    `ended_to` itself when a pause cut it."""
+    resumed_at: datetime | None = instant(nullable=True)
+    """When the last pause before it ended; null: the subscription was never paused before it."""
+    paid_until: datetime | None = instant(nullable=True)
+    """On the first invoice after a pause: the end of the last window whose fees were billed."""
     period_start: datetime = instant()
     period_end: datetime = instant()
     """The union of its lines' windows once stored; while open, the window it is opened for."""

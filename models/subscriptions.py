@@ -53,6 +53,8 @@ class Subscription(Table, table=True):
     """What the wallet is topped up to at each start of a period (version 0 plans only)."""
     session_expires_at: datetime | None = instant(nullable=True)
     """When the first invoice's checkout expires; null when nothing was due at the start."""
+    paused_at: datetime | None = instant(nullable=True)
+    """Since when nothing is billed; null: it is billed."""
     ending_at: datetime | None = instant(nullable=True)
     terminated_at: datetime | None = instant(nullable=True)
     terminated_by: str | None = None

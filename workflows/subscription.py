@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.issuing import collection_workflow_id
     from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
     from activities.subscription_endings import Terminate
+    from activities.subscription_pauses import PauseSubscription, ResumeSubscription
     from activities.subscription_periods import close_workflow_id
     from activities.subscriptions import (
         RolledPeriod,
@@ -102,6 +103,16 @@ class SubscriptionWorkflow:
     async def change(self, changes: SubscriptionChanges) -> None:
         """Changes it; answered when that is written, or refused."""
         await self._asked(lambda: self._change(changes))
+
+    @workflow.update
+    async def pause(self) -> None:
+        """Stops billing; answered when that is written, or refused."""
+        await self._asked(self._pause)
+
+    @workflow.update
+    async def resume(self) -> None:
+        """Bills again from now on."""
+        await self._asked(self._resume)
 
     async def _asked(self, work: Callable[[], Awaitable[SubscriptionView]]) -> None:
         request = _Request(work)
@@ -235,6 +246,29 @@ class SubscriptionWorkflow:
                 changes=changes,
             ),
             summary="change",
+            **options.DATABASE,
+        )
+
+    async def _pause(self) -> SubscriptionView:
+        ref = self._ref()
+        rolled = await workflow.execute_local_activity_method(
+            SubscriptionActivities.pause_subscription,
+            PauseSubscription(
+                merchant_id=ref.merchant_id, subscription_id=ref.subscription_id, now=ref.now
+            ),
+            summary="pause",
+            **options.DATABASE,
+        )
+        return await self._close(rolled)
+
+    async def _resume(self) -> SubscriptionView:
+        ref = self._ref()
+        return await workflow.execute_local_activity_method(
+            SubscriptionActivities.resume_subscription,
+            ResumeSubscription(
+                merchant_id=ref.merchant_id, subscription_id=ref.subscription_id, now=ref.now
+            ),
+            summary="resume",
             **options.DATABASE,
         )
 

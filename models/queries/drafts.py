@@ -5,7 +5,7 @@ an invoice that is still open.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -64,6 +64,9 @@ class Step:
     coming: Period | None
     coming_version_id: str
     terminating: bool = False
+    resumed_at: datetime | None = None
+    paid_until: datetime | None = None
+    """Of the last pause before it; see `billing.rating.Schedule`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +211,12 @@ def elapsed_steps(terms: Terms, running: Period) -> list[Step]:
 
 def charges_of(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list[Charge]:
     """Arrears at the ended window's version, advances at the coming one's."""
+    schedule = replace(terms.schedule, resumed_at=step.resumed_at, paid_until=step.paid_until)
 
     def due(version_id: str) -> list[Charge]:
         return charges_at(
             sets[version_id].prices,
-            terms.schedule,
+            schedule,
             ended=step.ended,
             coming=step.coming,
             terminating=step.terminating,
@@ -260,7 +264,7 @@ async def _wallet_charge(
 ) -> tuple[Decimal, dict[str, str]]:
     """What lifts the wallet to its minimum at a period's start (version 0 plans, SEMANTICS §13)."""
     minimum = terms.subscription.minimum_account_balance
-    if minimum is None or terms.plan.billing_version != 0 or steps[-1].coming is None:
+    if minimum is None or terms.plan.billing_version != 0 or steps[-1].terminating:
         return Decimal(0), {}
     balance = await ledger.wallet_balance(
         session, terms.subscription.merchant_id, terms.customer.id, terms.plan.currency
@@ -314,7 +318,9 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
         ended_version_id=arrears_version(terms, invoice),
         coming=coming,
         coming_version_id=invoice.coming_version_id or next_version(terms, invoice.plan_version_id),
-        terminating=coming is None,
+        terminating=coming is None or coming.is_empty,
+        resumed_at=invoice.resumed_at,
+        paid_until=invoice.paid_until,
     )
 
 

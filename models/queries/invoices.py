@@ -57,6 +57,20 @@ async def first_of(session: AsyncSession, merchant_id: str, subscription_id: str
     return rows.first()
 
 
+async def last_of(session: AsyncSession, merchant_id: str, subscription_id: str) -> Invoice | None:
+    """The subscription's invoice of the highest sequence number."""
+    rows = await session.exec(
+        select(Invoice)
+        .where(
+            col(Invoice.merchant_id) == merchant_id,
+            col(Invoice.subscription_id) == subscription_id,
+        )
+        .order_by(col(Invoice.sequence_number).desc())
+        .limit(1)
+    )
+    return rows.first()
+
+
 async def add(session: AsyncSession, invoice: Invoice) -> bool:
     """Inserts under the derived id; False when a retry finds it there."""
     values = invoice.model_dump()

@@ -19,6 +19,9 @@ FROM subscriptions s JOIN invoices i ON i.subscription_id = s.id AND i.status = 
 WHERE s.test_clock_id IS NULL AND s.status = 'active' AND i.next_action_at < :before
 UNION ALL
 SELECT s.merchant_id, 'subscription/' || s.id FROM subscriptions s
+WHERE s.test_clock_id IS NULL AND s.status = 'active' AND s.ending_at < :before
+UNION ALL
+SELECT s.merchant_id, 'subscription/' || s.id FROM subscriptions s
 WHERE s.test_clock_id IS NULL AND s.status = 'pending_payment' AND s.session_expires_at < :before
 UNION ALL
 SELECT i.merchant_id, 'invoice-close/' || i.subscription_id || '/' || i.sequence_number

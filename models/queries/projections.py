@@ -36,7 +36,7 @@ async def project(
 ) -> list[Projection]:
     """The subscription's invoices whose boundary lies in the span, in their order."""
     subscription = terms.subscription
-    if subscription.status == "terminated":
+    if subscription.status == "terminated" or subscription.paused_at is not None:
         return []
     running = await invoices.of_subscription(
         session, subscription.merchant_id, subscription.id, "ACTIVE"
@@ -88,6 +88,7 @@ def _steps(terms: Terms, first: Step, until: datetime) -> Iterator[Step]:
             ended_version_id=step.coming_version_id,
             coming=window_at(terms, step.coming.end),
             coming_version_id=next_version(terms, step.coming_version_id),
+            resumed_at=step.resumed_at,
         )
 
 

@@ -133,21 +133,24 @@ async def number_gap(session: AsyncSession) -> tuple[str, str, int, int] | None:
 
 
 async def period_gap(session: AsyncSession) -> tuple[str, int] | None:
-    """The first subscription whose invoices leave out, repeat or overlap a period."""
+    """The first subscription whose invoices leave out, repeat or overlap a period; a pause may."""
     connection = await session.connection()
     row = (
         await connection.execute(
             text(
                 """
                 SELECT subscription_id, sequence_number FROM (
-                    SELECT subscription_id, sequence_number, ended_from,
+                    SELECT subscription_id, sequence_number, ended_from, resumed_at,
                            lag(ended_to) OVER w AS previous_to,
+                           lag(coming_to) OVER w AS previous_coming_to,
                            lag(sequence_number) OVER w AS previous_number
                     FROM invoices
                     WINDOW w AS (PARTITION BY subscription_id ORDER BY sequence_number)
                 ) AS chain
                 WHERE previous_number <> sequence_number - 1
-                   OR (previous_to IS NOT NULL AND previous_to <> ended_from)
+                   OR (previous_to <> ended_from AND NOT coalesce(
+                         previous_coming_to = previous_to
+                         AND ended_from = resumed_at AND ended_from > previous_to, FALSE))
                 ORDER BY 1, 2 LIMIT 1
                 """
             )

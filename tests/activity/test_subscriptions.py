@@ -10,6 +10,7 @@ import pytest
 from activities.organizations import CreatedMerchant
 from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
+from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscriptions import (
     RollPeriod,
     SubscriptionActivities,
@@ -21,6 +22,7 @@ from models.invoices import Invoice
 from models.queries import invoices, subscriptions
 from tests.activity.rows import START, PlanShape, Shop, open_shop
 
+DAYS_LATER = timedelta(days=8)
 ALL = (
     "ACTIVE",
     "CLOSING",
@@ -340,3 +342,32 @@ async def test_what_has_ended_is_not_changed(database: Database, merchant: Creat
         await activities.change_subscription(
             _changing(shop, made.subscription_id, auto_charge=True)
         )
+
+
+async def test_a_pause_and_its_end_are_the_same_twice(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """A worker that dies after its transaction runs it again."""
+    shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    named = {"merchant_id": shop.merchant_id, "subscription_id": made.subscription_id}
+    at = START + timedelta(days=3)
+    pauses = [
+        await activities.pause_subscription(PauseSubscription(**named, now=at)) for _ in range(2)
+    ]
+    assert pauses[0] == pauses[1]
+    assert pauses[0].closing is not None
+    assert pauses[0].view.next_boundary is None
+    views = [
+        await activities.resume_subscription(ResumeSubscription(**named, now=START + DAYS_LATER))
+        for _ in range(2)
+    ]
+    assert views[0] == views[1]
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.status, row.ended_from, row.ended_to) for row in rows] == [
+        ("CLOSING", START, at),
+        ("ACTIVE", START + DAYS_LATER, datetime(2026, 2, 28, 9, tzinfo=UTC)),
+    ]
+    with pytest.raises(Conflict):
+        await activities.resume_subscription(ResumeSubscription(**named, now=at))

@@ -34,13 +34,14 @@ from activities.payments import (
 )
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
+from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscriptions import (
     RollPeriod,
     SubscriptionActivities,
     SubscriptionRef,
 )
 from api.app import create_app
-from api.commands import Commands, TerminateSubscription, Unavailable, UpdateSubscription
+from api.commands import Commands, SetPaused, TerminateSubscription, Unavailable, UpdateSubscription
 from local.gateway import create_gateway
 from models.base import wall_now
 from models.database import Database
@@ -122,6 +123,22 @@ class InProcess(Commands):
                 changes=command.changes,
             )
         )
+
+    async def set_paused(self, command: SetPaused) -> None:
+        await self._refuse_away()
+        activities = SubscriptionActivities(self.database)
+        merchant_id, subscription_id = command.merchant_id, command.subscription_id
+        now = await self.now_of(merchant_id, subscription_id)
+        if command.paused:
+            await activities.pause_subscription(
+                PauseSubscription(merchant_id=merchant_id, subscription_id=subscription_id, now=now)
+            )
+        else:
+            await activities.resume_subscription(
+                ResumeSubscription(
+                    merchant_id=merchant_id, subscription_id=subscription_id, now=now
+                )
+            )
 
     async def advance_test_clock(
         self, merchant_id: str, clock_id: str, now: datetime, target: datetime

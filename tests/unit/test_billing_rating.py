@@ -295,3 +295,43 @@ def test_a_year_of_a_monthly_plan_charges_each_instant_once() -> None:
     assert sum((charge.window.end - charge.window.start for charge in paid), timedelta()) == (
         edges[-1] - edges[0]
     )
+
+
+class TestAfterAPause:
+    """Paused in January and resumed on 16 March, or on 20 January."""
+
+    LATER = replace(SCHEDULE, resumed_at=day(3, 16), paid_until=day(2, 1))
+    REST = span((3, 16), (4, 1))
+
+    def test_the_rest_of_a_running_cycle_is_owed_in_advance(self) -> None:
+        charges = charges_at([FEE], self.LATER, ended=None, coming=self.REST)
+        assert charges == [Charge(FEE, self.REST, MARCH)]
+
+    def test_a_cycle_that_began_before_it_is_paid(self) -> None:
+        yearly = replace(FEE, cadence=YEAR)
+        assert charges_at([yearly], self.LATER, ended=None, coming=self.REST) == []
+
+    def test_what_is_paid_once_is_not_paid_again(self) -> None:
+        once = replace(FEE, cadence=Duration())
+        after = replace(once, payment_term="in_arrears")
+        assert charges_at([once, after], self.LATER, ended=None, coming=self.REST) == []
+        assert charges_at([once, after], self.LATER, ended=self.REST, coming=None) == []
+
+    def test_an_obligation_waits_for_its_next_whole_cycle(self) -> None:
+        duty = replace(FEE, is_obligation=True)
+        assert charges_at([duty], self.LATER, ended=None, coming=self.REST) == []
+
+    def test_arrears_are_owed_from_the_end_of_the_pause(self) -> None:
+        yearly = replace(ARREARS_FEE, cadence=YEAR)
+        april = span((4, 1), (5, 1))
+        charges = charges_at([ARREARS_FEE, yearly], self.LATER, ended=self.REST, coming=april)
+        assert charges == [Charge(ARREARS_FEE, self.REST, MARCH)]
+        ending = charges_at([yearly], self.LATER, ended=april, coming=None, terminating=True)
+        assert ending == [Charge(yearly, span((3, 16), (5, 1)), Period(day(1, 1), day(1, 1, 2027)))]
+
+    def test_a_cut_owes_nothing_for_what_comes(self) -> None:
+        cut, nothing = span((1, 16), (1, 20)), span((1, 20), (1, 20))
+        charges = charges_at(
+            [FEE, ARREARS_FEE], SCHEDULE, ended=cut, coming=nothing, terminating=True
+        )
+        assert charges == [Charge(ARREARS_FEE, cut, JANUARY)]
