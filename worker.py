@@ -23,6 +23,7 @@ from activities.retention import RetentionActivities
 from activities.signatures import Signatures
 from activities.subscriptions import SubscriptionActivities
 from activities.test_clocks import TestClockActivities
+from activities.write_offs import WriteOffActivities
 from models.database import Database
 from settings import Settings
 from workflows import attributes, overdue_sweep, usage_retention
@@ -107,6 +108,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             payments.give_up_collection,
             payments.settle_outside,
             refunds.settle_refund,
+            WriteOffActivities(database).write_off_invoice,
             payments.expire_collection,
             reservations.view_reservation,
             reservations.expire_reservation,

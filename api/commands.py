@@ -48,6 +48,7 @@ from activities.reservations import ReservationActivities, Reserve
 from activities.reservations import workflow_id as reservation_workflow_id
 from activities.resets import Reset, ResetActivities
 from activities.subscription_changes import SubscriptionChanges
+from activities.subscription_periods import close_workflow_id
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_starts import workflow_id as subscription_workflow_id
 from activities.subscription_versions import MigratedVersion, MigrateVersion
@@ -59,9 +60,11 @@ from models.payments import PaymentSession
 from workflows import attributes
 from workflows.connection import connect
 from workflows.entitlement_reservation import EntitlementReservationWorkflow
+from workflows.invoice_close import CloseState, InvoiceCloseWorkflow
 from workflows.options import BILLING_QUEUE, TASK_TIMEOUT
 from workflows.payment_collection import (
     CollectionState,
+    GiveUp,
     MarkPaid,
     PaymentCollectionWorkflow,
     PayNow,
@@ -139,6 +142,15 @@ class Collecting:
     subscription_id: str | None
     clock_id: str | None
     clock_now: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """Which invoice closes, and whose and in which time it would be collected."""
+
+    collecting: Collecting
+    sequence_number: int
+    grace_period_end: datetime
 
 
 class Commands:
@@ -386,6 +398,27 @@ class Commands:
             )
         )
 
+    async def write_off(self, collecting: Collecting, reason: str) -> PayResult:
+        """Ends an invoice's collection without its money."""
+        return await _reach(
+            lambda: self._client.execute_update_with_start_workflow(
+                PaymentCollectionWorkflow.write_off,
+                GiveUp(reason),
+                start_workflow_operation=_collection(collecting),
+                rpc_timeout=CHANGE_LIMIT,
+            )
+        )
+
+    async def approve_invoice(self, closing: Closing) -> None:
+        """Agrees to a draft; answered when it is issued."""
+        await _reach(
+            lambda: self._client.execute_update_with_start_workflow(
+                InvoiceCloseWorkflow.approve,
+                start_workflow_operation=_close(closing),
+                rpc_timeout=CHANGE_LIMIT,
+            )
+        )
+
     async def retry_payment(self, collecting: Collecting) -> PayResult:
         """Charges the saved card now; without an answer in time it is `Unavailable`."""
         return await _reach(
@@ -484,6 +517,30 @@ def _collection(collecting: Collecting) -> WithStartWorkflowOperation[Any, Any]:
         task_timeout=TASK_TIMEOUT,
         search_attributes=TypedSearchAttributes(attributes.pairs(asdict(collecting))),
         static_summary=f"collect {collecting.collection_id}",
+    )
+
+
+def _close(closing: Closing) -> WithStartWorkflowOperation[Any, Any]:
+    """Starts the close where it does not run: a draft waits for ever, a store may be lost."""
+    of = closing.collecting
+    assert of.subscription_id is not None
+    workflow_id = close_workflow_id(of.subscription_id, closing.sequence_number)
+    return WithStartWorkflowOperation(
+        InvoiceCloseWorkflow.run,
+        CloseState(
+            invoice_id=of.collection_id,
+            merchant_id=of.merchant_id,
+            subscription_id=of.subscription_id,
+            grace_period_end=closing.grace_period_end,
+            clock_id=of.clock_id,
+            clock_now=of.clock_now,
+        ),
+        id=workflow_id,
+        task_queue=BILLING_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        task_timeout=TASK_TIMEOUT,
+        search_attributes=TypedSearchAttributes(attributes.pairs(asdict(of))),
+        static_summary=f"close {of.collection_id}",
     )
 
 

@@ -70,6 +70,8 @@ class Invoice(Table, table=True):
     """The workflow that drafted it; null where its subscription's creation did."""
     drafted_run_id: str | None = None
     failure_reason: str | None = None
+    written_off_at: datetime | None = instant(nullable=True)
+    write_off_reason: str | None = None
     parties: dict[str, Any] | None = document(nullable=True, default=None)
     """Who sold and who bought, as they were named when it was issued (activities/issuing.py)."""
     created_at: datetime = stored_at()

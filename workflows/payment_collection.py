@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         SettleOutside,
     )
     from activities.test_clocks import Tick, TickAnswer
+    from activities.write_offs import WriteOff, WriteOffActivities
     from billing.dunning import next_attempt_at
 
 from workflows import options
@@ -60,6 +61,13 @@ class MarkPaid:
 
 
 @dataclass(frozen=True)
+class GiveUp:
+    """The merchant does not expect the money any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class PayResult:
     """What whoever asked is told."""
 
@@ -74,7 +82,7 @@ class PayResult:
 class _Request:
     """What a person asks of the collection; asked one after the other, never two at once."""
 
-    kind: Literal["checkout", "retry", "out_of_band"]
+    kind: Literal["checkout", "retry", "out_of_band", "write_off"]
     card: CardChoice | None = None
     reason: str | None = None
     result: PayResult | None = None
@@ -116,6 +124,11 @@ class PaymentCollectionWorkflow:
     async def mark_paid(self, request: MarkPaid) -> PayResult:
         """Ends the collection with money that came past the provider."""
         return await self._asked(_Request("out_of_band", reason=request.reason))
+
+    @workflow.update
+    async def write_off(self, request: GiveUp) -> PayResult:
+        """Ends the collection without the money."""
+        return await self._asked(_Request("write_off", reason=request.reason))
 
     async def _asked(self, request: _Request) -> PayResult:
         self._requests.append(request)
@@ -210,6 +223,8 @@ class PaymentCollectionWorkflow:
         request = self._requests.pop(0) if self._requests else None
         if request is not None and request.kind == "out_of_band":
             return await self._settle_outside(collection, request)
+        if request is not None and request.kind == "write_off":
+            return await self._write_off(request)
         begun = await workflow.execute_local_activity_method(
             PaymentActivities.begin_attempt,
             BeginAttempt(
@@ -243,6 +258,21 @@ class PaymentCollectionWorkflow:
             **options.DATABASE,
         )
         request.result = PayResult(status="succeeded" if settled.settled else "not_payable")
+        return await self._open()
+
+    async def _write_off(self, request: _Request) -> Collection:
+        given_up = await workflow.execute_local_activity_method(
+            WriteOffActivities.write_off_invoice,
+            WriteOff(
+                merchant_id=self._state.merchant_id,
+                invoice_id=self._state.collection_id,
+                now=self._clock.now(),
+                reason=request.reason or "",
+            ),
+            summary="written off",
+            **options.DATABASE,
+        )
+        request.result = PayResult(status="succeeded" if given_up.written_off else "not_payable")
         return await self._open()
 
     async def _charge(self, attempt_id: str, request: _Request | None) -> Collection:

@@ -6,6 +6,7 @@ from api.internal import (
     api_keys,
     audit_events,
     explanations,
+    invoice_decisions,
     members,
     merchants,
     simulations,
@@ -18,6 +19,7 @@ for each in (
     api_keys.router,
     audit_events.router,
     explanations.router,
+    invoice_decisions.router,
     simulations.router,
 ):
     router.include_router(each)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity
+from temporalio.client import WithStartWorkflowOperation
+from temporalio.common import WorkflowIDConflictPolicy
 
 from activities.gateways.port import ChargeOutcome
 from activities.payments import (
@@ -18,10 +20,12 @@ from activities.payments import (
     RecordAttempt,
     RecordedAttempt,
 )
+from activities.write_offs import WriteOff, WrittenOff
 from tests.workflow.conftest import Simulation, Working
 from workflows.options import BILLING_QUEUE
 from workflows.payment_collection import (
     CollectionState,
+    GiveUp,
     PaymentCollectionWorkflow,
     PayNow,
 )
@@ -55,6 +59,7 @@ class FakePayments:
     charged_at: list[datetime] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     expired: bool = False
+    given_up: list[str] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
     recorded: dict[str, RecordedAttempt] = field(default_factory=dict)
 
@@ -106,7 +111,16 @@ class FakePayments:
         async def expire_collection(_ref: CollectionRef) -> None:
             self.expired = True
 
+        @activity.defn(name="write_off_invoice")
+        async def write_off_invoice(command: WriteOff) -> WrittenOff:
+            if not self.collection.is_open:
+                return WrittenOff(written_off=False)
+            self.given_up.append(command.reason)
+            self.collection = replace(self.collection, is_open=False, status="WRITTEN_OFF")
+            return WrittenOff(written_off=True)
+
         return [
+            write_off_invoice,
             open_collection,
             begin_attempt,
             charge,
@@ -246,4 +260,44 @@ async def test_an_attempt_without_a_recorded_outcome_comes_first(
         handle = await _start(simulation)
         assert await _ended(handle) == "PAID"
     assert payments.keys == ["att_1_automatic"]
+    assert payments.charged_at == []
+
+
+async def test_what_is_written_off_is_charged_no_more(
+    simulation: Simulation, working: Working
+) -> None:
+    payments = FakePayments(["card_declined"] * 5)
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=2))
+        given_up = await handle.execute_update(
+            PaymentCollectionWorkflow.write_off, GiveUp("Bankrupt")
+        )
+        assert given_up.status == "succeeded"
+        assert await _ended(handle) == "WRITTEN_OFF"
+    assert payments.given_up == ["Bankrupt"]
+    assert _days(payments) == [0, 1]
+
+
+async def test_a_collection_that_had_ended_is_written_off_too(
+    simulation: Simulation, working: Working
+) -> None:
+    """It is started again for the request alone: no charge comes before it."""
+    failed = replace(OPEN, status="PAYMENT_FAILED", attempts=5, failed_automatic=5)
+    payments = FakePayments([], failed)
+    async with working(payments.activities()):
+        start = WithStartWorkflowOperation(
+            PaymentCollectionWorkflow.run,
+            CollectionState(collection_id="inv_1", merchant_id="org_1"),
+            id="payment/inv_1",
+            task_queue=BILLING_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        given_up = await simulation.client.execute_update_with_start_workflow(
+            PaymentCollectionWorkflow.write_off,
+            GiveUp("Bankrupt"),
+            start_workflow_operation=start,
+        )
+        assert given_up.status == "succeeded"
+        assert await _ended(await start.workflow_handle()) == "WRITTEN_OFF"
     assert payments.charged_at == []
