@@ -9,15 +9,17 @@ from activities.subscription_changes import keep_begun_version
 from billing.errors import NotFound
 from billing.version_migration import (
     FeatureTerms,
+    LineMeaning,
     Standing,
     Timing,
     check_features,
+    check_intervals,
     check_standing,
 )
 from models.base import wall_now
-from models.plans import PlanVersion
+from models.plans import PlanLine, PlanVersion
 from models.prices import Price
-from models.queries import invoices, plans, subscriptions
+from models.queries import invoices, plans, subscription_intervals, subscriptions
 from models.queries import test_clocks as clocks
 from models.queries.drafts import Terms
 from models.subscriptions import Subscription
@@ -58,7 +60,7 @@ async def migrate(session: AsyncSession, terms: Terms, command: MigrateVersion) 
     boundary = await _boundary(session, subscription, now)
     is_same = target.id == current.id
     if not is_same:
-        await _check_features(session, terms, current.id, target.id)
+        await _check_lines(session, terms, (current.id, target.id), boundary)
     timing = command.timing or _planned_timing(terms)
     changed = not is_same or subscription.version_policy != "pinned"
     await _pin(session, terms, None if is_same else target.id, timing)
@@ -113,14 +115,29 @@ async def _pin(session: AsyncSession, terms: Terms, target_id: str | None, timin
     )
 
 
-async def _check_features(
-    session: AsyncSession, terms: Terms, current_id: str, target_id: str
+async def _check_lines(
+    session: AsyncSession, terms: Terms, version_ids: tuple[str, str], boundary: datetime
 ) -> None:
-    lines = await plans.lines(session, terms.plan.merchant_id, [current_id, target_id])
+    """Refuses a version under which an allowance or an agreed rate would mean something else."""
+    subscription = terms.subscription
+    lines = await plans.lines(session, terms.plan.merchant_id, version_ids)
+    before, after = (lines[version_id] for version_id in version_ids)
     check_features(
-        _features([price for _, price in lines[current_id]]),
-        _features([price for _, price in lines[target_id]]),
+        _features([price for _, price in before]), _features([price for _, price in after])
     )
+    own = await subscription_intervals.stored(session, subscription.merchant_id, subscription.id)
+    check_intervals(own, _meanings(before), _meanings(after), boundary)
+
+
+def _meanings(lines: list[tuple[PlanLine, Price]]) -> dict[str, LineMeaning]:
+    return {
+        line.key: LineMeaning(
+            price.billable_metric_id or price.fee_id or "",
+            price.billing_cadence,
+            price.payment_term,
+        )
+        for line, price in lines
+    }
 
 
 def _features(prices: list[Price]) -> dict[str, FeatureTerms]:

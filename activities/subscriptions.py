@@ -10,12 +10,14 @@ from temporalio import activity
 
 from activities import subscription_changes as changes
 from activities import subscription_endings as endings
+from activities import subscription_intervals as own_terms
 from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
 from activities import subscription_starts as starts
 from activities import subscription_versions as versions
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
+from activities.subscription_intervals import EditedIntervals, EditIntervals
 from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscription_periods import ClosingInvoice
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
@@ -101,6 +103,17 @@ class SubscriptionActivities:
             )
             terms = await drafts.terms_of(session, await _found(session, ref))
             return await versions.migrate(session, terms, command)
+
+    async def edit_intervals(self, command: EditIntervals) -> EditedIntervals:
+        """Changes its own terms over time; no activity: the API calls it."""
+        async with self._database.transaction() as session:
+            ref = SubscriptionRef(
+                merchant_id=command.merchant_id,
+                subscription_id=command.subscription_id,
+                now=wall_now(),
+            )
+            terms = await drafts.terms_of(session, await _found(session, ref))
+            return await own_terms.edit(session, terms, command)
 
     @activity.defn
     async def view_subscription(self, ref: SubscriptionRef) -> SubscriptionView:

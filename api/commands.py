@@ -48,6 +48,7 @@ from activities.reservations import ReservationActivities, Reserve
 from activities.reservations import workflow_id as reservation_workflow_id
 from activities.resets import Reset, ResetActivities
 from activities.subscription_changes import SubscriptionChanges
+from activities.subscription_intervals import EditedIntervals, EditIntervals
 from activities.subscription_periods import close_workflow_id
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_starts import workflow_id as subscription_workflow_id
@@ -443,6 +444,10 @@ class Commands:
     async def migrate_version(self, command: MigrateVersion) -> MigratedVersion:
         """Moves a subscription to another version of its plan."""
         return await self._subscriptions.migrate_version(command)
+
+    async def edit_intervals(self, command: EditIntervals) -> EditedIntervals:
+        """Changes what a subscription bills over time."""
+        return await self._subscriptions.edit_intervals(command)
 
     async def create_adjustment(self, command: CreateAdjustment) -> CreatedAdjustment:
         """Writes an adjustment of a subscription, or finds the one that its key made."""

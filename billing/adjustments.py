@@ -126,7 +126,9 @@ def rules(charges: Sequence[Charge], adjustments: Sequence[Adjustment]) -> list[
     """The rule for each charge."""
     return [
         rule_of(
-            each for each in adjustments if each.names(charge.price) and each.reaches(charge.cycle)
+            each
+            for each in adjustments
+            if each.names(charge.price) and each.reaches(charge.counted_for)
         )
         for charge in charges
     ]
@@ -143,9 +145,9 @@ def adjusted_quantities(
     waived = [rule.waive(each) for rule, each in zip(found, quantities, strict=True)]
     together: dict[tuple[str, Period], list[int]] = {}
     for at, charge in enumerate(charges):
-        together.setdefault((charge.price.key or charge.price.price_id, charge.cycle), []).append(
-            at
-        )
+        together.setdefault(
+            (charge.price.key or charge.price.price_id, charge.counted_for), []
+        ).append(at)
     for members in together.values():
         if found[members[0]] != NO_RULE:
             _scale([charges[at] for at in members], waived, members, found[members[0]])

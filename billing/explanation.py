@@ -28,6 +28,7 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         "properties": dict(price.properties),
         "cycle": [origin.cycle.start.isoformat(), origin.cycle.end.isoformat()],
         "plan_version_id": price.plan_version_id,
+        "interval_id": price.interval_id or None,
         "tax_source": price.tax_source,
         "is_obligation": price.is_obligation or None,
         "is_instant": price.is_instant or None,
@@ -203,6 +204,7 @@ def _price(line: KeptLine) -> PriceTerms:
         is_instant=document.get("is_instant", False),
         tax_source=document.get("tax_source"),
         plan_version_id=document.get("plan_version_id"),
+        interval_id=document.get("interval_id", ""),
     )
 
 

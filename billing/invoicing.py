@@ -138,7 +138,7 @@ def floor_rebates(lines: Sequence[RatedLine]) -> list[RatedLine]:
             line = kept[at]
             if missing <= 0:
                 break
-            if line.price.kind == "metric" and line.total_amount < 0:
+            if line.price.kind in ("metric", "fee") and line.total_amount < 0:
                 cut = min(missing, -line.total_amount)
                 kept[at] = _with_total(line, line.total_amount + cut)
                 missing -= cut

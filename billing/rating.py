@@ -53,6 +53,8 @@ class PriceTerms:
     """The plan version that it was read from; None where it was asked for by its own id."""
     key: str = ""
     """What the plan calls the line; the same from version to version."""
+    interval_id: str = ""
+    """The subscription's own terms that it is billed by; see `billing.intervals`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,13 @@ class Charge:
     price: PriceTerms
     window: Period
     cycle: Period
+    period: Period | None = None
+    """The window that it was cut out of, for usage, which has no cycle."""
+
+    @property
+    def counted_for(self) -> Period:
+        """The period that its quantity is counted for."""
+        return self.period or self.cycle
 
 
 @dataclass(frozen=True, slots=True)

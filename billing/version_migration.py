@@ -1,11 +1,13 @@
 """When a subscription may move to another version of its plan; the lines it leads to are rated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from billing.errors import Conflict
+from billing.interval_refusals import IntervalCoversPrice
+from billing.intervals import Interval
 
 Timing = Literal["next_period", "immediate"]
 
@@ -32,6 +34,21 @@ class FeatureChanged(Conflict):
     """An allowance cannot be carried over to another meter or another cycle of resets."""
 
     code = "FEATURE_CHANGED"
+
+
+class OverrideChangesMeaning(Conflict):
+    """A rate that was agreed for one price would be asked for another."""
+
+    code = "OVERRIDE_CHANGES_MEANING"
+
+
+@dataclass(frozen=True, slots=True)
+class LineMeaning:
+    """What a rate under a key is asked for, and how often."""
+
+    source_id: str
+    cadence: str | None
+    payment_term: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +89,20 @@ def check_features(before: Mapping[str, FeatureTerms], after: Mapping[str, Featu
             if getattr(old, name) != getattr(new, name):
                 details = {"featureId": feature_id, "changed": name}
                 raise FeatureChanged("A feature changes its meter or its resets", details=details)
+
+
+def check_intervals(
+    stored: Sequence[Interval],
+    before: Mapping[str, LineMeaning],
+    after: Mapping[str, LineMeaning],
+    boundary: datetime,
+) -> None:
+    """Refuses where an interval that goes on beyond the boundary would bill something else."""
+    for each in stored:
+        if each.end is not None and each.end <= boundary:
+            continue
+        details = {"priceKey": each.key, "intervalId": each.interval_id}
+        if each.kind == "subscription_owned" and each.key in after:
+            raise IntervalCoversPrice("The version sells what an interval bills", details=details)
+        if each.kind == "plan_line" and before.get(each.key) != after.get(each.key):
+            raise OverrideChangesMeaning("A rate would mean something else", details=details)

@@ -15,23 +15,34 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.adjustments import rate_adjusted
 from billing.explanation import document_of
 from billing.ids import derived_id
+from billing.intervals import Boundary, charges_under
 from billing.invoicing import Totals, floor_rebates, period_of, totals
 from billing.late_usage import with_carried
 from billing.manual_lines import fit_credits
 from billing.money import text, to_minor_unit
 from billing.periods import Period, boundary, index_at
-from billing.rating import NO_USES, Charge, Measure, PriceTerms, RatedLine, Uses, charges_at
+from billing.rating import NO_USES, Charge, Measure, PriceTerms, RatedLine, Uses
 from billing.taxes import TaxBehavior
 from models.base import wall_now
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
-from models.queries import adjustments, invoices, ledger, manual_lines, usage, usage_charges
+from models.queries import (
+    adjustments,
+    invoices,
+    ledger,
+    manual_lines,
+    subscription_intervals,
+    usage,
+    usage_charges,
+)
 from models.queries.late_usage import LateUsage, late_usage
+from models.queries.subscription_intervals import Overlays
 from models.queries.terms import (
     PriceSet,
     SourceNames,
     Terms,
     metered_prices,
+    next_version,
     price_set,
     terms_of,
 )
@@ -118,16 +129,16 @@ async def rate(
             version for step in steps for version in (step.ended_version_id, step.coming_version_id)
         }
     }
-    charges = [charge for step in steps for charge in charges_of(terms, step, sets)]
+    own = await subscription_intervals.overlays(session, terms)
+    charges = [charge for step in steps for charge in charges_of(terms, step, sets, own)]
     uses = {} if invoice is None else await _uses(session, invoice)
     others = await metered_prices(session, terms, set(uses) - _price_ids(charges))
     charges += [_accrued_charge(price, steps) for price in others.prices]
-    sets[""] = others
+    sets |= {"": others, "own": own.prices}
     found = await readings_of(session, terms, charges, sets)
     behavior = terms.behavior
-    deal = await adjustments.of_subscription(
-        session, terms.subscription.merchant_id, terms.subscription.id
-    )
+    owner = terms.subscription
+    deal = await adjustments.of_subscription(session, owner.merchant_id, owner.id)
     measures = [measure(charge, found, uses) for charge in charges]
     full = rate_adjusted(charges, measures, deal, behavior)
     late = NOTHING_LATE if invoice is None else await late_usage(session, terms, invoice)
@@ -198,29 +209,24 @@ def elapsed_steps(terms: Terms, running: Period) -> list[Step]:
     while window.start <= running.start:
         windows.append(window)
         window = window_at(terms, window.end)
-    return [
-        Step(
-            ended=ended,
-            ended_version_id=version_id,
-            coming=coming,
-            coming_version_id=version_id,
+
+    def step(ended: Period | None, coming: Period | None) -> Step:
+        return Step(
+            ended=ended, coming=coming, ended_version_id=version_id, coming_version_id=version_id
         )
-        for ended, coming in pairwise(windows)
-    ]
+
+    return [step(ended, coming) for ended, coming in pairwise(windows)]
 
 
-def charges_of(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list[Charge]:
+def charges_of(
+    terms: Terms, step: Step, sets: Mapping[str, PriceSet], own: Overlays
+) -> list[Charge]:
     """Arrears at the ended window's version, advances at the coming one's."""
     schedule = replace(terms.schedule, resumed_at=step.resumed_at, paid_until=step.paid_until)
+    at = Boundary(schedule, step.ended, step.coming, step.terminating)
 
     def due(version_id: str) -> list[Charge]:
-        return charges_at(
-            sets[version_id].prices,
-            schedule,
-            ended=step.ended,
-            coming=step.coming,
-            terminating=step.terminating,
-        )
+        return charges_under(sets[version_id].prices, own.over(sets[version_id]), at)
 
     def in_advance(charge: Charge) -> bool:
         return charge.price.kind == "fee" and charge.price.payment_term == "in_advance"
@@ -296,14 +302,6 @@ def arrears_version(terms: Terms, invoice: Invoice) -> str:
     return terms.plan.default_version_id if follows else invoice.plan_version_id
 
 
-def next_version(terms: Terms, version_id: str) -> str:
-    """The version that follows this one at the next boundary, if nothing changes until then."""
-    subscription = terms.subscription
-    if subscription.version_policy != "pinned":
-        return terms.plan.default_version_id
-    return subscription.next_version_id or version_id
-
-
 def step_of(terms: Terms, invoice: Invoice) -> Step:
     """The boundary that an invoice of a running subscription bills."""
     ended = (
@@ -372,6 +370,8 @@ def _line_id(invoice: Invoice, line: RatedLine) -> str:
     if line.price.kind == "manual":
         return line.price.price_id
     parts = [invoice.id, line.price.price_id, line.window.start.isoformat()]
+    if line.price.interval_id:
+        parts.append(line.price.interval_id)
     if line.price.kind == "adjustment":
         parts += line.adjustment_ids
     return derived_id("li", *parts)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
@@ -59,6 +60,8 @@ class _Window:
     tax_rate: Decimal
     billed: Billed
     adjustment_ids: Sequence[str]
+    own_terms: Mapping[str, Any] | None
+    """What it was rated from, where an interval of the subscription set its terms."""
 
 
 async def late_usage(session: AsyncSession, terms: Terms, invoice: Invoice | None) -> LateUsage:
@@ -113,9 +116,10 @@ async def _windows(
         )
     )
     order = {each.id: position for position, each in enumerate(earlier)}
-    found: dict[tuple[str, datetime, datetime], list[InvoiceLine]] = {}
+    found: dict[tuple[str, datetime, datetime, str], list[InvoiceLine]] = {}
     for line in sorted(rows.all(), key=lambda line: order[line.invoice_id]):
-        key = (line.price_id or "", line.period_start, line.period_end)
+        own = (line.origin or {}).get("interval_id", "")
+        key = (line.price_id or "", line.period_start, line.period_end, own)
         found.setdefault(key, []).append(line)
     return [
         _window(lines, earlier, terms)
@@ -149,6 +153,7 @@ def _window(lines: Sequence[InvoiceLine], earlier: Sequence[Invoice], terms: Ter
         tax_rate=first.tax_rate,
         billed=Billed(quantity, amount, last.carried, first.invoice_id),
         adjustment_ids=first.adjustment_ids,
+        own_terms=first.origin if first.origin and "interval_id" in first.origin else None,
     )
 
 
@@ -167,8 +172,20 @@ def _looked_back_to(terms: Terms, earlier: Sequence[Invoice]) -> datetime:
 
 
 def _as_billed(price: PriceTerms, window: _Window) -> PriceTerms:
-    """The price with the tax of its period: a correction is taxed like what it corrects."""
-    return replace(price, tax_rate=window.tax_rate, tax_source="corrected_line")
+    """The price with the tax of its period: a correction is taxed like what it corrects.
+
+    Terms of the subscription's own are those of the period too; the catalogue does not know them.
+    """
+    own = window.own_terms
+    if own is None:
+        return replace(price, tax_rate=window.tax_rate)
+    return replace(
+        price,
+        tax_rate=window.tax_rate,
+        model=own["model"],
+        properties=own["properties"],
+        interval_id=own["interval_id"],
+    )
 
 
 def _by_period(windows: Iterable[_Window]) -> dict[Period, list[_Window]]:

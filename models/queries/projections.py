@@ -12,7 +12,7 @@ from billing.invoicing import Totals, period_of, totals
 from billing.periods import Period
 from billing.rating import Charge, Measure, RatedLine
 from models.invoices import Invoice
-from models.queries import adjustments, invoices
+from models.queries import adjustments, invoices, subscription_intervals
 from models.queries.drafts import Step, charges_of, next_version, step_of, window_at
 from models.queries.terms import PriceSet, Terms, price_set
 
@@ -43,13 +43,14 @@ async def project(
     )
     number = running[0].sequence_number if running else 1
     deal = await adjustments.of_subscription(session, subscription.merchant_id, subscription.id)
+    own = await subscription_intervals.overlays(session, terms)
     sets: dict[str, PriceSet] = {}
     found: list[Projection] = []
     for step in _steps(terms, _first(terms, running, now), span.end):
         for version_id in {step.ended_version_id, step.coming_version_id} - sets.keys():
             sets[version_id] = await price_set(session, terms, version_id)
         if span.start <= _moment(step):
-            charges = charges_of(terms, step, sets)
+            charges = charges_of(terms, step, sets, own)
             found.append(_projected(terms, number, step, _fee_lines(terms, charges, deal)))
         number += 1
     return found

@@ -17,7 +17,7 @@ from models.fees import Fee
 from models.invoices import Invoice
 from models.plans import Plan
 from models.prices import Price
-from models.queries import adjustments, drafts, subscriptions
+from models.queries import adjustments, drafts, subscription_intervals, subscriptions
 from models.queries.drafts import Step
 from models.queries.terms import (
     PriceSet,
@@ -140,10 +140,13 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
     versions = {each for step in steps for each in (step.ended_version_id, step.coming_version_id)}
     old_sets = {each: await price_set(session, terms, each) for each in versions}
     new_sets = {each: _under(terms, base, draft) for each, base in old_sets.items()}
-    old = [charge for step in steps for charge in drafts.charges_of(terms, step, old_sets)]
-    new = [charge for step in steps for charge in drafts.charges_of(terms, step, new_sets)]
+    # Terms of the subscription's own stand on both sides: they lie over whatever the plan charges.
+    own = await subscription_intervals.overlays(session, terms)
+    old = [charge for step in steps for charge in drafts.charges_of(terms, step, old_sets, own)]
+    new = [charge for step in steps for charge in drafts.charges_of(terms, step, new_sets, own)]
     # The draft's sets hold all metrics of the old ones.
-    readings = await drafts.readings_of(session, terms, [*old, *new], new_sets)
+    sets = {**new_sets, "own": own.prices}
+    readings = await drafts.readings_of(session, terms, [*old, *new], sets)
     deal = await adjustments.of_subscription(session, invoice.merchant_id, terms.subscription.id)
     return Comparison(
         invoice=invoice,

@@ -98,11 +98,9 @@ async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> Pri
     names: dict[str, SourceNames] = {}
     for price, metric, fee, key in rows:
         prices.append(replace(price_terms(terms, price, version_id), key=key))
+        names[price.id] = _names(metric, fee)
         if metric is not None:
             metrics[metric.id] = metric
-            names[price.id] = metric_names(metric)
-        if fee is not None:
-            names[price.id] = SourceNames(fee.name, fee.description, "", fee.item_id)
     return PriceSet(prices, metrics, names)
 
 
@@ -111,15 +109,22 @@ def metric_names(metric: BillableMetric) -> SourceNames:
     return SourceNames(metric.name, metric.description, metric.unit, metric.item_id)
 
 
-async def metered_prices(
-    session: AsyncSession, terms: Terms, price_ids: Collection[str]
-) -> PriceSet:
-    """These prices of metrics, whatever plan version they belong to, deleted or not."""
+def _names(metric: BillableMetric | None, fee: Fee | None) -> SourceNames:
+    if metric is not None:
+        return metric_names(metric)
+    if fee is not None:
+        return SourceNames(fee.name, fee.description, "", fee.item_id)
+    return SourceNames("", "", "", None)
+
+
+async def prices_named(session: AsyncSession, terms: Terms, price_ids: Collection[str]) -> PriceSet:
+    """These prices, whatever plan version they belong to, deleted or not."""
     if not price_ids:
         return PriceSet([], {}, {})
     rows = await session.exec(
-        select(Price, BillableMetric)
-        .join(BillableMetric, col(BillableMetric.id) == col(Price.billable_metric_id))
+        select(Price, BillableMetric, Fee)
+        .outerjoin(BillableMetric, col(BillableMetric.id) == col(Price.billable_metric_id))
+        .outerjoin(Fee, col(Fee.id) == col(Price.fee_id))
         .where(
             col(Price.merchant_id) == terms.subscription.merchant_id,
             col(Price.id).in_(price_ids),
@@ -128,10 +133,27 @@ async def metered_prices(
     )
     found = list(rows.all())
     return PriceSet(
-        [price_terms(terms, price) for price, _ in found],
-        {metric.id: metric for _, metric in found},
-        {price.id: metric_names(metric) for price, metric in found},
+        [price_terms(terms, price) for price, _, _ in found],
+        {metric.id: metric for _, metric, _ in found if metric is not None},
+        {price.id: _names(metric, fee) for price, metric, fee in found},
     )
+
+
+async def metered_prices(
+    session: AsyncSession, terms: Terms, price_ids: Collection[str]
+) -> PriceSet:
+    """Those of them that are a metric's."""
+    found = await prices_named(session, terms, price_ids)
+    metered = [price for price in found.prices if price.kind == "metric"]
+    return PriceSet(metered, found.metrics, found.names)
+
+
+def next_version(terms: Terms, version_id: str) -> str:
+    """The version that follows this one at the next boundary, if nothing changes until then."""
+    subscription = terms.subscription
+    if subscription.version_policy != "pinned":
+        return terms.plan.default_version_id
+    return subscription.next_version_id or version_id
 
 
 def rate_of(terms: Terms, metric_id: str | None = None) -> FoundRate:

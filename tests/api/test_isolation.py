@@ -21,7 +21,10 @@ HIDDEN = {403, 404}
 ELSEWHERE = {"pu"}
 OWN_TAGS = {"Operations", "Internal"}
 # Where an optional member is what makes a body one.
-BODIES = {"transitionPlanVersion": {"default": True}}
+BODIES: dict[str, dict[str, Any]] = {
+    "transitionPlanVersion": {"default": True},
+    "editSubscriptionIntervals": {"remove": [{"id": "int_0"}]},
+}
 
 
 async def furnish(shop: Shop, commands: InProcess) -> None:
@@ -43,6 +46,7 @@ async def furnish(shop: Shop, commands: InProcess) -> None:
     )
     page = bought["payment"]["checkoutUrl"]
     assert (await shop.client.post(page, data=CARD)).is_success
+    await _agree_terms(shop, product)
     await shop.post(f"/v2/invoices/{bought['payment']['invoiceId']}/refunds")
     item = await shop.post("/v0/items", merchantId=shop.merchant_id, name="Item")
     await shop.post(
@@ -57,6 +61,21 @@ async def furnish(shop: Shop, commands: InProcess) -> None:
     assert (await shop.client.put("/v0/merchantIntegrations", json=body)).is_success
     await _use(shop, commands, product)
     await shop.post("/v0/payments", amount="10.00", currency="USD")
+
+
+async def _agree_terms(shop: Shop, product: str) -> None:
+    """A rate of its own for a subscription in arrears."""
+    price = await shop.fee_price(product, "1.00", paymentTerm="in_arrears")
+    made = await shop.subscribe(await shop.plan(product, prices=[{"priceId": price, "key": "k"}]))
+    addition = {
+        "priceKey": "k",
+        "unitPrice": "2.00",
+        "baseQuantity": "1",
+        "billingCadence": "P1M",
+        "billingMode": "arrears",
+        "startDate": made["startedAt"],
+    }
+    await shop.post(f"/v0/subscriptions/{made['id']}/intervals", add=[addition])
 
 
 async def _use(shop: Shop, commands: InProcess, product: str) -> None:

@@ -187,3 +187,43 @@ async def test_an_allowance_is_not_moved_to_other_resets(shop: Shop, living: Cli
     await shop.post(f"/v0/plans/{moving.plan}/versions", prices=second)
     answer = await moving.move(2)
     assert (answer.status_code, answer.json()["code"]) == (409, "FEATURE_CHANGED")
+
+
+async def test_a_rate_of_its_own_stands_against_another_meaning(moving: Moving) -> None:
+    """Version 2 sells seats by the quarter; a rate by the month would be asked for a quarter."""
+    await moving.mint("20.00", billingCadence="P3M")
+    addition = {
+        "priceKey": "seats",
+        "unitPrice": "8.00",
+        "baseQuantity": "1",
+        "billingCadence": "P1M",
+        "billingMode": "arrears",
+        "startDate": BOUNDARY,
+    }
+    path = f"/v0/subscriptions/{moving.id}/intervals"
+    agreed = accepted(await moving.client.post(path, json={"add": [addition]}))
+    answer = await moving.move(2)
+    assert (answer.status_code, answer.json()["code"]) == (409, "OVERRIDE_CHANGES_MEANING")
+    own = {"id": agreed["intervalChange"]["intervals"][0]["intervalId"]}
+    accepted(await moving.client.post(path, json={"remove": [own]}))
+    assert (await moving.move(2)).status_code == 200
+
+
+async def test_a_version_does_not_sell_what_an_interval_bills(moving: Moving) -> None:
+    more = await moving.shop.fee_price(moving.product, "3.00")
+    lines = await moving._lines("20.00")
+    body = {"prices": [*lines, {"priceId": more, "key": "support"}]}
+    await moving.shop.post(f"/v0/plans/{moving.plan}/versions", **body)
+    addition = {
+        "priceKey": "support",
+        "priceId": more,
+        "unitPrice": None,
+        "baseQuantity": "1",
+        "billingCadence": "P1M",
+        "billingMode": "advance",
+        "startDate": BOUNDARY,
+    }
+    path = f"/v0/subscriptions/{moving.id}/intervals"
+    accepted(await moving.client.post(path, json={"add": [addition]}))
+    answer = await moving.move(2)
+    assert (answer.status_code, answer.json()["code"]) == (409, "INTERVAL_COVERS_PRICE")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tests.contract.frozen import fresh
-from tests.contract.world import START, World, ids
+from tests.contract.world import PERIOD_END, START, World, ids
 
 
 def create_subscription_adjustment(world: World) -> tuple[str, str]:
@@ -52,9 +52,53 @@ def migrate_subscription_version(world: World) -> None:
     assert (moved.migration.changed, moved.subscription.version_policy) == (True, "pinned")
 
 
+def edit_subscription_intervals(world: World) -> str:
+    """A rate of its own for the metered price, from the next period on."""
+    owner = world.a_subscription()
+    (line,) = world.client.subscriptions.get_subscription_intervals(id=owner.id).intervals
+    edited = world.client.subscriptions.edit_subscription_intervals(
+        id=owner.id,
+        edit_subscription_intervals_request={
+            "add": [
+                {
+                    "price_key": line.price_key,
+                    "unit_price": "0.001",
+                    "base_quantity": "1",
+                    "billing_cadence": "P1M",
+                    "billing_mode": "arrears",
+                    "start_date": PERIOD_END,
+                }
+            ],
+            "change_reason": "commercial",
+            "metadata": {"deal": "D-7"},
+        },
+    )
+    assert edited.interval_change is not None
+    assert [each.unit_price for each in edited.intervals] == [None, "0.001"]
+    return owner.id
+
+
+def list_subscription_interval_changes(world: World) -> None:
+    """Finds the change."""
+    owner_id = edit_subscription_intervals(world)
+    listed = world.client.subscriptions.list_subscription_interval_changes(id=owner_id)
+    assert [each.change_reason for each in listed.data] == ["commercial"]
+
+
+def list_interval_changes(world: World) -> None:
+    """Finds it among the merchant's."""
+    owner_id = edit_subscription_intervals(world)
+    listed = world.client.subscriptions.list_interval_changes(request={"limit": "100"})
+    assert owner_id in {each.subscription_id for each in listed.data}
+
+
 CASES: dict[str, Callable[[World], object]] = {
     "createSubscriptionAdjustment": create_subscription_adjustment,
     "listSubscriptionAdjustments": list_subscription_adjustments,
     "deleteSubscriptionAdjustment": delete_subscription_adjustment,
     "migrateSubscriptionVersion": migrate_subscription_version,
+    "getSubscriptionIntervals": edit_subscription_intervals,
+    "editSubscriptionIntervals": edit_subscription_intervals,
+    "listSubscriptionIntervalChanges": list_subscription_interval_changes,
+    "listIntervalChanges": list_interval_changes,
 }

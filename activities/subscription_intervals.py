@@ -1,0 +1,177 @@
+"""How a subscription's own terms change; its writer calls it, no worker does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.subscription_changes import keep_begun_version
+from billing.interval_edits import Change, Edits, Ground, apply_edits
+from billing.intervals import Interval, resolved_rate
+from billing.money import text
+from billing.version_migration import BoundaryDue, SubscriptionNotLive
+from models.base import new_id, wall_now
+from models.invoices import Invoice
+from models.queries import drafts, invoices, plans, subscriptions
+from models.queries import subscription_intervals as intervals
+from models.queries import test_clocks as clocks
+from models.queries.drafts import Terms
+from models.queries.terms import next_version, price_set, prices_named
+from models.subscription_intervals import IntervalChange
+from models.subscriptions import Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditIntervals:
+    """What a merchant changes about what a subscription bills, and why."""
+
+    merchant_id: str
+    subscription_id: str
+    edits: Edits
+    change_reason: str = "unspecified"
+    description: str | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EditedIntervals:
+    """The record that was written, None where nothing changed; how many prices came and went."""
+
+    change_id: str | None
+    created: int = 0
+    removed: int = 0
+
+
+async def edit(session: AsyncSession, terms: Terms, command: EditIntervals) -> EditedIntervals:
+    """Changes the intervals, pins the version that they lie over, and records it."""
+    subscription = terms.subscription
+    running = await _running(session, subscription)
+    current = await intervals.all_of(session, terms)
+    ground = await _ground(session, terms, running, command.edits, current)
+    new_ids = [new_id("int") for _each in command.edits.add]
+    changes = apply_edits(current, command.edits, ground, new_ids)
+    if not changes:
+        return EditedIntervals(None)
+    before = await _charged(session, terms, running)
+    await _write(session, subscription, changes)
+    await _pin(session, terms)
+    after = await _charged(session, terms, running)
+    record = await _record(session, terms, command, changes)
+    return EditedIntervals(
+        record.id,
+        created=len({price for price, _ in after - before}),
+        removed=len({price for price, _ in before - after}),
+    )
+
+
+async def _running(session: AsyncSession, subscription: Subscription) -> Invoice:
+    running = await invoices.of_subscription(
+        session, subscription.merchant_id, subscription.id, "ACTIVE"
+    )
+    if subscription.status != "active" or not running:
+        raise SubscriptionNotLive(f"The subscription is {subscription.status}")
+    now = await clocks.now_of(
+        session, subscription.merchant_id, subscription.test_clock_id, wall_now()
+    )
+    if _boundary(running[0]) <= now:
+        raise BoundaryDue("A period is being closed; try again")
+    return running[0]
+
+
+def _boundary(running: Invoice) -> datetime:
+    return running.ended_to or running.period_start
+
+
+async def _ground(
+    session: AsyncSession,
+    terms: Terms,
+    running: Invoice,
+    edits: Edits,
+    current: Sequence[Interval],
+) -> Ground:
+    subscription = terms.subscription
+    version_id = subscription.plan_version_id
+    coming = next_version(terms, version_id)
+    lines = await plans.lines(session, subscription.merchant_id, [version_id, coming])
+    keys = {line.key: price.id for line, price in lines[version_id]}
+    named = {add.price_id for add in edits.add if add.price_id is not None}
+    price_ids = {*keys.values(), *named, *(each.price_id for each in current)}
+    return Ground(
+        schedule=terms.schedule,
+        open_from=running.ended_from,
+        open_to=_boundary(running),
+        version_id=version_id,
+        plan_keys=keys,
+        next_keys=frozenset(line.key for line, _ in lines[coming]),
+        catalogue=await intervals.catalogue(session, subscription.merchant_id, price_ids),
+    )
+
+
+async def _write(
+    session: AsyncSession, subscription: Subscription, changes: Sequence[Change]
+) -> None:
+    for change in changes:
+        if change.after is None:
+            await intervals.remove(session, subscription.merchant_id, change.interval_id)
+        else:
+            await intervals.write(session, subscription.merchant_id, subscription.id, change.after)
+
+
+async def _pin(session: AsyncSession, terms: Terms) -> None:
+    """Terms of its own lie over the version that they were agreed on."""
+    subscription = terms.subscription
+    if subscription.version_policy != "pinned":
+        await keep_begun_version(session, terms)
+        await subscriptions.change(
+            session, subscription.merchant_id, subscription.id, version_policy="pinned"
+        )
+
+
+async def _charged(session: AsyncSession, terms: Terms, running: Invoice) -> set[tuple[str, str]]:
+    """What the open invoice charges, as prices and their windows."""
+    step = drafts.step_of(terms, running)
+    sets = {
+        version_id: await price_set(session, terms, version_id)
+        for version_id in {step.ended_version_id, step.coming_version_id}
+    }
+    own = await intervals.overlays(session, terms)
+    return {
+        (charge.price.price_id, f"{charge.price.interval_id} {charge.window}")
+        for charge in drafts.charges_of(terms, step, sets, own)
+    }
+
+
+async def _record(
+    session: AsyncSession, terms: Terms, command: EditIntervals, changes: Sequence[Change]
+) -> IntervalChange:
+    held = [each for change in changes for each in (change.before, change.after) if each]
+    found = await prices_named(session, terms, {each.price_id for each in held})
+    prices = {price.price_id: price for price in found.prices}
+
+    def copy(interval: Interval | None) -> dict[str, Any] | None:
+        if interval is None:
+            return None
+        rate = resolved_rate(interval, prices[interval.price_id])
+        return {**intervals.shown(interval), "resolvedUnitPrice": text(rate)}
+
+    row = IntervalChange(
+        id=new_id("ich"),
+        merchant_id=command.merchant_id,
+        subscription_id=command.subscription_id,
+        change_reason=command.change_reason,
+        description=command.description,
+        custom=dict(command.custom),
+        entries=[
+            {
+                "intervalId": each.interval_id,
+                "before": copy(each.before),
+                "after": copy(each.after),
+            }
+            for each in changes
+        ],
+    )
+    session.add(row)
+    await session.flush()
+    return row
