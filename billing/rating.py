@@ -299,11 +299,12 @@ def _usage(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
 
 def _once(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
     is_advance = price.payment_term == "in_advance"
-    is_start = at.ended is None and at.schedule.resumed_at is None
-    if is_advance and is_start and at.coming is not None:
+    # After a pause neither the start nor the first end comes again, not even at the same instant.
+    is_resumed = at.schedule.resumed_at is not None
+    if is_advance and at.ended is None and at.coming is not None and not is_resumed:
         yield Charge(price, at.coming, at.coming)
     is_first_end = at.ended is not None and at.ended.start == at.schedule.started_at
-    if not is_advance and at.ended is not None and is_first_end:
+    if not is_advance and at.ended is not None and is_first_end and not is_resumed:
         yield Charge(price, at.ended, at.ended)
 
 
