@@ -6,16 +6,18 @@ browser that obeys `form-action 'self'` follows none to another site, so the way
 
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from activities.documents import facts
 from activities.gateways.port import CardDeclined, CardDetails
 from api.commands import Unavailable
 from api.deps import Commands, Transactions
 from api.links import CHECKOUT_PATH
 from api.pages.cards import Unreadable, read_card
-from api.pages.checkouts import Checkout, State, read_checkout
-from api.pages.rendering import page
+from api.pages.checkouts import DOCUMENT_NAME, Checkout, State, read_checkout
+from api.pages.rendering import PRIVATE_HEADERS, page
+from api.press import Press
 from billing.errors import BillingError
 
 router = APIRouter(prefix=CHECKOUT_PATH, include_in_schema=False)
@@ -29,6 +31,22 @@ async def show_checkout(token: str, transactions: Transactions) -> HTMLResponse:
     """The form, or how the session has ended."""
     checkout = await _read(transactions, token)
     return _unknown() if checkout is None else _shown(checkout)
+
+
+@router.get("/{token}/" + DOCUMENT_NAME)
+async def show_document(token: str, transactions: Transactions, press: Press) -> Response:
+    """A paid invoice as PDF, for whoever has the page that it was paid on."""
+    async with transactions.transaction() as session:
+        checkout = await read_checkout(session, token)
+        if checkout is None or checkout.document_path is None:
+            return _unknown()
+        row = checkout.session
+        document = await facts.of_invoice(session, row.merchant_id, row.collection_id)
+    if document is None:
+        return _unknown()
+    answer = await press.pdf(document)
+    answer.headers.update(PRIVATE_HEADERS)
+    return answer
 
 
 @router.post("/{token}")

@@ -17,6 +17,7 @@ from models.queries import test_clocks as clocks
 
 State = Literal["open", "settled", "processing", "expired", "cancelled"]
 PAYABLE_INVOICE = ("ISSUED", "PAYMENT_FAILED")
+DOCUMENT_NAME = "invoice.pdf"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -51,6 +52,12 @@ class Checkout:
     sums: Sums | None = None
     clock_id: str | None = None
     clock_now: datetime | None = None
+
+    @property
+    def document_path(self) -> str | None:
+        """Where a paid invoice is found as PDF, beside the page."""
+        has_document = self.state == "settled" and self.session.collection_id.startswith("inv_")
+        return f"{self.session.token}/{DOCUMENT_NAME}" if has_document else None
 
     @property
     def is_setup(self) -> bool:

@@ -12,14 +12,16 @@ _HERE: Final = Path(__file__).parent
 STATIC_PATH: Final = "/pages/static"
 
 # The address holds the secret of the page: it is neither cached nor told to another site.
-_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
+PRIVATE_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
+}
+_PAGE_HEADERS: Final = PRIVATE_HEADERS | {
+    "Content-Security-Policy": (
+        "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
 }
 
 _templates: Final = Environment(
@@ -41,7 +43,7 @@ def page(
 ) -> HTMLResponse:
     """The template filled in, with the headers that every page has."""
     content = _templates.get_template(template).render(**context)
-    return HTMLResponse(content, status_code=status, headers=_HEADERS | (headers or {}))
+    return HTMLResponse(content, status_code=status, headers=_PAGE_HEADERS | (headers or {}))
 
 
 def mount_static(app: FastAPI) -> None:

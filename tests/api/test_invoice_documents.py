@@ -204,3 +204,25 @@ async def test_what_it_cannot_say_is_refused_with_the_reason(
     assert (refused["code"], refused["error"]) == ("E_INVOICE_NOT_POSSIBLE", "unprocessable_entity")
     assert "two decimals" in refused["message"]
     assert "needs a reason" in (await refusal(defaultTaxRate=0))["message"]
+
+
+async def test_the_page_of_a_paid_invoice_has_its_pdf(
+    visitor: Client, living: Client, shop: Shop, pending: Any
+) -> None:
+    page = pending["payment"]["checkoutUrl"]
+    assert "invoice.pdf" not in (await visitor.get(page)).text
+    assert (await visitor.get(f"{page}/invoice.pdf")).status_code == 404
+    paid = await visitor.post(page, data=CARD)
+    token = page.rpartition("/")[2]
+    assert f'href="{token}/invoice.pdf"' in paid.text
+    answer = await visitor.get(f"{page}/invoice.pdf")
+    assert "Invoice Paid" in text_of(answer)
+    assert answer.headers["cache-control"] == "no-store"
+    own = await living.get(f"/v2/invoices/{pending['payment']['invoiceId']}/pdf")
+    assert own.content == answer.content
+    assert (await visitor.get("/checkout/nothing/invoice.pdf")).status_code == 404
+    one_off = await shop.post("/v0/payments", amount="10.00", currency="USD")
+    paid = await visitor.post(one_off["paymentUrl"], data=CARD)
+    assert "<h1>Paid</h1>" in paid.text
+    assert "invoice.pdf" not in paid.text
+    assert (await visitor.get(f"{one_off['paymentUrl']}/invoice.pdf")).status_code == 404
