@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -79,6 +80,20 @@ def workflow_runner(*, strict: bool = False) -> SandboxedWorkflowRunner:
     )
 
 
+def _steps_of(subscriptions: SubscriptionActivities) -> list[Callable[..., Any]]:
+    return [
+        subscriptions.view_subscription,
+        subscriptions.activate_subscription,
+        subscriptions.expire_activation,
+        subscriptions.roll_period,
+        subscriptions.change_subscription,
+        subscriptions.remind_renewal,
+        subscriptions.pause_subscription,
+        subscriptions.resume_subscription,
+        subscriptions.terminate_subscription,
+    ]
+
+
 def _workers(client: Client, database: Database, gateway: PaymentGateway) -> list[Worker]:
     relay = _relay(client, database)
     payments = PaymentActivities(database, gateway)
@@ -92,14 +107,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
         task_queue=BILLING_QUEUE,
         workflows=WORKFLOWS,
         activities=[
-            subscriptions.view_subscription,
-            subscriptions.activate_subscription,
-            subscriptions.expire_activation,
-            subscriptions.roll_period,
-            subscriptions.change_subscription,
-            subscriptions.pause_subscription,
-            subscriptions.resume_subscription,
-            subscriptions.terminate_subscription,
+            *_steps_of(subscriptions),
             invoices.draft_invoice,
             invoices.finalize_invoice,
             payments.open_collection,

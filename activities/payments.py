@@ -24,9 +24,10 @@ from models.base import new_id, wall_now
 from models.customers import PaymentMethod
 from models.database import Database
 from models.invoices import Invoice
+from models.notifications import Notification
 from models.payments import Payment, PaymentAttempt, PaymentSession
 from models.queries import customers as customer_rows
-from models.queries import invoices, ledger, outbox, payments, subscriptions
+from models.queries import invoices, ledger, notifications, outbox, payments, subscriptions
 
 PAYABLE_INVOICE = ("ISSUED", "PAYMENT_FAILED")
 SETUP_SESSION_LIFE = timedelta(days=30)
@@ -288,7 +289,21 @@ class PaymentActivities:
                 raise NotLinkable(f"An invoice that is {invoice.status} is not paid by a link")
             if issuing.unpaid(invoice) <= 0:
                 raise NoBalance("Nothing is left to pay on the invoice")
-            return await _replace_link(session, invoice, command.now)
+            link_id = await _replace_link(session, invoice, command.now)
+            await notifications.add(
+                session,
+                Notification(
+                    id=derived_id("ntf", link_id),
+                    merchant_id=invoice.merchant_id,
+                    customer_id=invoice.customer_id,
+                    subscription_id=invoice.subscription_id,
+                    kind="payment_link",
+                    object_id=link_id,
+                    told_at=command.now,
+                    content={"invoiceId": invoice.id},
+                ),
+            )
+            return link_id
 
     @activity.defn
     async def settle_outside(self, command: SettleOutside) -> SettledOutside:

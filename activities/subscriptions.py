@@ -13,6 +13,7 @@ from activities import subscription_endings as endings
 from activities import subscription_intervals as own_terms
 from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
+from activities import subscription_reminders as reminders
 from activities import subscription_starts as starts
 from activities import subscription_versions as versions
 from activities.subscription_changes import ChangeSubscription
@@ -26,6 +27,7 @@ from billing.errors import Conflict, NotFound
 from billing.ids import derived_id
 from models.base import wall_now
 from models.database import Database
+from models.invoices import Invoice
 from models.queries import drafts, invoices, subscriptions
 from models.subscriptions import Subscription
 
@@ -64,6 +66,8 @@ class SubscriptionView:
     sequence_number: int
     """The open invoice's."""
     ending_at: datetime | None
+    next_reminder: datetime | None = None
+    """When the customer is told of the renewal at the next boundary; None: not, or not again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +184,16 @@ class SubscriptionActivities:
             return await _view(session, subscription)
 
     @activity.defn
+    async def remind_renewal(self, ref: SubscriptionRef) -> SubscriptionView:
+        """Records that the customer is told of the coming renewal, once a period."""
+        async with self._database.transaction() as session:
+            subscription = await _found(session, ref)
+            terms = await drafts.terms_of(session, subscription)
+            if subscription.status == "active":
+                await reminders.remind(session, terms, await _open(session, subscription), ref.now)
+            return await _view(session, subscription)
+
+    @activity.defn
     async def pause_subscription(self, command: PauseSubscription) -> RolledPeriod:
         """Stops billing: usage and arrears up to now are billed, advance fees are not refunded."""
         async with self._database.transaction() as session:
@@ -241,11 +255,8 @@ async def _paid_first(session: AsyncSession, subscription: Subscription) -> bool
 
 async def _view(session: AsyncSession, subscription: Subscription) -> SubscriptionView:
     terms = await drafts.terms_of(session, subscription)
-    open_invoices = await invoices.of_subscription(
-        session, subscription.merchant_id, subscription.id, "ACTIVE"
-    )
+    current = await _open(session, subscription)
     first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
-    current = open_invoices[0] if open_invoices else None
     pending = subscription.status == "pending_payment"
     return SubscriptionView(
         status=subscription.status,
@@ -256,4 +267,12 @@ async def _view(session: AsyncSession, subscription: Subscription) -> Subscripti
         next_boundary=None if current is None else current.next_action_at,
         sequence_number=0 if current is None else current.sequence_number,
         ending_at=subscription.ending_at,
+        next_reminder=await reminders.next_reminder(session, terms, current),
     )
+
+
+async def _open(session: AsyncSession, subscription: Subscription) -> Invoice | None:
+    found = await invoices.of_subscription(
+        session, subscription.merchant_id, subscription.id, "ACTIVE"
+    )
+    return found[0] if found else None

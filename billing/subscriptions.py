@@ -1,7 +1,7 @@
 """A subscription's states and first window; it knows no rows, versions or payments."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from billing.durations import Duration
@@ -27,3 +27,8 @@ def check_transition(old: State, new: State) -> None:
 def first_window(started_at: datetime, anchor: datetime, cadence: Duration) -> Period:
     """From the start to the next boundary: a stub, unless the start is a boundary itself."""
     return Period(started_at, period_at(anchor, cadence, started_at).end)
+
+
+def reminder_at(renews_at: datetime, days: int) -> datetime:
+    """When the customer is told of a renewal: so many times 24 hours before it."""
+    return renews_at - timedelta(days=days)

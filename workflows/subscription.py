@@ -200,16 +200,18 @@ class SubscriptionWorkflow:
     async def _await_boundary(self, view: SubscriptionView) -> SubscriptionView:
         """Until the open invoice's window ends, or the subscription does."""
         self._set_phase("active")
-        instants = [instant for instant in (view.next_boundary, view.ending_at) if instant]
-        due = min(instants, default=None)
+        end = _first(view.next_boundary, view.ending_at)
+        due = _first(end, view.next_reminder)
         await self._clock.until(due, lambda: bool(self._requests) or self._restarts())
-        is_due = due is not None and due <= self._clock.now()
+        is_over = self._has_come(end)
         # A boundary that has come is billed as one, however late, before anything else happens.
-        if self._requests and not (is_due and workflow.patched("boundary-first")):
+        if self._requests and not (is_over and workflow.patched("boundary-first")):
             return await self._serve(view)
-        if not is_due:
+        if not self._has_come(due):
             self._continue_as_new()
-        if view.ending_at is not None and view.ending_at == due:
+        if not is_over:
+            return await self._remind()
+        if view.ending_at is not None and view.ending_at == end:
             ended = TerminateNow(
                 reason="ended", terminated_by=self._state.merchant_id, at=view.ending_at
             )
@@ -227,6 +229,17 @@ class SubscriptionWorkflow:
         )
         self._periods += 1
         return await self._close(rolled)
+
+    def _has_come(self, instant: datetime | None) -> bool:
+        return instant is not None and instant <= self._clock.now()
+
+    async def _remind(self) -> SubscriptionView:
+        return await workflow.execute_local_activity_method(
+            SubscriptionActivities.remind_renewal,
+            self._ref(),
+            summary="remind of the renewal",
+            **options.DATABASE,
+        )
 
     def _restarts(self) -> bool:
         is_long = self._periods >= PERIODS_PER_RUN or has_long_history()
@@ -336,3 +349,7 @@ class SubscriptionWorkflow:
                 clock_id=state.clock_id,
             ),
         )
+
+
+def _first(*instants: datetime | None) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)

@@ -9,6 +9,7 @@ from api.internal import (
     invoice_decisions,
     members,
     merchants,
+    notifications,
     simulations,
 )
 
@@ -18,6 +19,7 @@ for each in (
     members.router,
     api_keys.router,
     audit_events.router,
+    notifications.router,
     explanations.router,
     invoice_decisions.router,
     simulations.router,

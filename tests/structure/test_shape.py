@@ -35,6 +35,7 @@ SHARED_ACTIVITIES = {
     "usage_refunds": "a part of a transaction that a refund and an accepted dispute share",
     "subscription_starts": "the part of the writer of subscriptions that begins them",
     "subscription_periods": "the part of the writer of subscriptions that opens their invoices",
+    "subscription_reminders": "the part of the writer of subscriptions that reminds of renewals",
     "subscription_pauses": "the part of the writer of subscriptions that pauses them",
     "subscription_changes": "the part of the writer of subscriptions that changes them",
     "subscription_versions": "the part of the writer of subscriptions that moves their version",

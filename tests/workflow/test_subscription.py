@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.workflow.conftest import Simulation, Working
 from workflows.options import BILLING_QUEUE
 from workflows.subscription import SubscriptionState, SubscriptionWorkflow, TerminateNow
 
+EVENTS_PER_PERIOD_MAX = 25
 GRACE = timedelta(hours=24)
 MONTH = parse_duration("P1M")
 
@@ -43,6 +45,8 @@ class FakeBilling:
     index: int = 1
     ended_at: datetime = datetime(9999, 1, 1, tzinfo=UTC)
     story: list[tuple[str, datetime]] = field(default_factory=list)
+    reminds: timedelta | None = None
+    """How long before a boundary; None: not at all."""
 
     def __post_init__(self) -> None:
         self.goes_on = asyncio.Event()
@@ -62,7 +66,15 @@ class FakeBilling:
             else None,
             sequence_number=self.index,
             ending_at=self.ending_at,
+            next_reminder=self.next_reminder(),
         )
+
+    def next_reminder(self) -> datetime | None:
+        """Of the boundary to come, unless it is told."""
+        told = [name for name, _ in self.story if name == f"reminded {self.index}"]
+        if self.reminds is None or told or self.status != "active":
+            return None
+        return boundary(self.anchor, MONTH, self.index) - self.reminds
 
     def closing(self, number: int, end: datetime) -> RolledPeriod:
         """A period that begins to close."""
@@ -90,6 +102,11 @@ class FakeBilling:
             if self.status == "pending_payment":
                 self.story.append(("expired", ref.now))
                 self.status = "terminated"
+            return self.view()
+
+        @activity.defn(name="remind_renewal")
+        async def remind_renewal(ref: SubscriptionRef) -> SubscriptionView:
+            self._once(f"reminded {self.index}", ref.now)
             return self.view()
 
         @activity.defn(name="roll_period")
@@ -138,6 +155,7 @@ class FakeBilling:
             activate_subscription,
             expire_activation,
             roll_period,
+            remind_renewal,
             change_subscription,
             terminate_subscription,
             draft_invoice,
@@ -330,6 +348,44 @@ async def test_a_boundary_that_has_come_is_billed_before_the_end(
         ("rolled", due),
         ("terminated: moving on", due),
     ]
+
+
+async def test_each_renewal_is_told_once_before_it(
+    simulation: Simulation, working: Working
+) -> None:
+    """Three days before; with its timer a period stays within 25 events of history."""
+    now = (await simulation.now()).replace(microsecond=0)
+    billing = FakeBilling(anchor=now, reminds=timedelta(days=3))
+    async with working(billing.activities()):
+        handle = await _start(simulation)
+        lengths = []
+        for index in range(1, 5):
+            await simulation.sleep(boundary(now, MONTH, index) + GRACE - await simulation.now())
+            lengths.append((await handle.describe()).history_length)
+    told = [billing.when(f"reminded {index}") for index in range(1, 5)]
+    assert told == [[boundary(now, MONTH, index) - timedelta(days=3)] for index in range(1, 5)]
+    assert billing.when("rolled") == [boundary(now, MONTH, index) for index in range(1, 5)]
+    assert max(later - earlier for earlier, later in pairwise(lengths)) <= EVENTS_PER_PERIOD_MAX
+
+
+async def test_on_a_test_clock_a_reminder_is_due_like_a_boundary(
+    simulation: Simulation, working: Working
+) -> None:
+    start = datetime(2026, 1, 31, 9, tzinfo=UTC)
+    billing = FakeBilling(anchor=start, reminds=timedelta(days=3))
+    end = boundary(start, MONTH, 1)
+    async with working(billing.activities()):
+        member = await _start_on_clock(simulation, start)
+        dues = []
+        for now in (start, end - timedelta(days=3), end):
+            answer = await member.execute_update("tick", Tick(now=now), result_type=TickAnswer)
+            dues.append(answer.next_due)
+    assert dues == [
+        end - timedelta(days=3),
+        end,
+        boundary(start, MONTH, 2) - timedelta(days=3),
+    ]
+    assert billing.when("reminded 1") == [end - timedelta(days=3)]
 
 
 async def test_a_draft_waits_for_its_approval(simulation: Simulation, working: Working) -> None:
