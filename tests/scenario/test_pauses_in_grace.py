@@ -4,6 +4,7 @@ January has 31 days; late usage is waited for a day.
 """
 
 from decimal import Decimal
+from typing import Any
 
 from tests.scenario.shop import Contract, Shop, at
 from tests.scenario.stage import Playbill, Tale, Telling
@@ -154,6 +155,43 @@ def a_price_that_changes_in_a_longer_pause(shop: Shop) -> Telling:
     yield at("2026-03-02")
     due = [each.split()[1] for each in _sums(shop, contract)]
     assert [each for each in due if each != "0.00"] == ["5.00", "8.00"]
+
+
+def each_side_of_a_pause_is_a_period_of_its_own(shop: Shop) -> Telling:
+    """What a meter owes by the period, it owes twice: paused on 11 January, back on the 21st.
+
+    At least 5.00 of 3 %: 5.00 and 5.00. The first 10 units at 1.00, then 0.50: 12 and 8 units are
+    11.00 and 8.00, not 15.00. 4 units of 4 and 6 are waived: 0.00 and 2.00.
+    """
+    least = {"percentage": "0.03", "minCharge": "5", "maxCharge": "50"}
+    share = shop.meter("Share", model="percentage", properties=least)
+    bands = shop.tiered("Bands", "graduated", ("10", "1"), (None, "0.5"))
+    calls = shop.meter("Calls", "1")
+    contracts = [shop.subscribe(shop.plan(meter)) for meter in (share, bands, calls)]
+    waiver: Any = {
+        "type": "usageDiscount",
+        "usage_discount": "4",
+        "target_price_ids": [calls.price_id],
+        "effective_from": OPENED,
+    }
+    shop.client.subscriptions.create_subscription_adjustment(
+        id=contracts[2].id, create_subscription_adjustment_request=waiver
+    )
+    for contract, meter, amounts in (
+        (contracts[1], bands, (12, 8)),
+        (contracts[2], calls, (4, 6)),
+    ):
+        shop.use(contract, meter, amounts[0], "2026-01-05")
+        shop.use(contract, meter, amounts[1], "2026-01-25")
+    yield DAY
+    for contract in contracts:
+        _ask(shop, contract, "pause")
+    yield at("2026-01-21")
+    for contract in contracts:
+        _ask(shop, contract, "resume")
+    yield at("2026-02-02")
+    sums = [[each.split()[1] for each in _sums(shop, contract)[:2]] for contract in contracts]
+    assert sums == [["5.00", "5.00"], ["11.00", "8.00"], ["0.00", "2.00"]]
 
 
 def test_tale(tale: Tale, playbill: Playbill) -> None:
