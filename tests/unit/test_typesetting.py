@@ -1,6 +1,7 @@
 """PDFs from given facts: what is on their pages, as text and as ink."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
@@ -196,6 +197,21 @@ def test_markup_is_printed_as_it_is() -> None:
     for word in nasty.split():
         assert word in text, word
     assert "#let x = *y*" in text
+
+
+def test_a_long_word_stays_in_its_column() -> None:
+    line = a_line("W" * 120, "12345678.90", quantity=D("1234567.123456"), unit="gigabyte-hours")
+    with pypdfium2.PdfDocument(pdf_of(facts(replace(line, kind="metric")))) as document:
+        text = document[0].get_textpage()
+        boxes = [
+            (text.get_text_range(at, 1), text.get_charbox(at)) for at in range(text.count_chars())
+        ]
+        letters = [box for letter, box in boxes if letter == "W"]
+        start = text.search("1,234,567.12").get_next()
+        assert start is not None
+        quantity_left = text.get_charbox(start[0])[0]
+    assert len(letters) >= 120
+    assert max(box[2] for box in letters) < quantity_left
 
 
 def test_300_lines_repeat_their_header_and_count_their_pages() -> None:
