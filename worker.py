@@ -89,6 +89,7 @@ def _steps_of(subscriptions: SubscriptionActivities) -> list[Callable[..., Any]]
         subscriptions.change_subscription,
         subscriptions.remind_renewal,
         subscriptions.pause_subscription,
+        subscriptions.change_plan,
         subscriptions.resume_subscription,
         subscriptions.terminate_subscription,
     ]

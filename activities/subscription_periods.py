@@ -11,7 +11,7 @@ from billing.ids import derived_id
 from billing.periods import Period
 from models.invoices import Invoice
 from models.organizations import Merchant
-from models.queries import drafts, invoices, organizations, subscriptions
+from models.queries import drafts, invoices, organizations, plans, subscriptions
 from models.queries import test_clocks as clocks
 from models.queries.drafts import Terms, window_at
 from models.subscriptions import Subscription
@@ -159,11 +159,19 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     subscription = terms.subscription
     # Before the version moves on, which decides it while the period runs.
     arrears_version_id = drafts.arrears_version(terms, invoice)
+    coming = await plans.version_by_id(
+        session,
+        subscription.merchant_id,
+        drafts.next_version(terms, subscription.plan_version_id),
+    )
+    if coming is None:
+        raise NotFound(f"No version to follow {subscription.plan_version_id}")
     await subscriptions.change(
         session,
         subscription.merchant_id,
         subscription.id,
-        plan_version_id=drafts.next_version(terms, subscription.plan_version_id),
+        plan_id=coming.plan_id,
+        plan_version_id=coming.id,
         next_version_id=None,
         next_version_bills_arrears=False,
     )

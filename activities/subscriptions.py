@@ -13,6 +13,7 @@ from activities import subscription_endings as endings
 from activities import subscription_intervals as own_terms
 from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
+from activities import subscription_plans as own_plans
 from activities import subscription_reminders as reminders
 from activities import subscription_starts as starts
 from activities import subscription_versions as versions
@@ -21,6 +22,7 @@ from activities.subscription_endings import Terminate
 from activities.subscription_intervals import EditedIntervals, EditIntervals
 from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscription_periods import ClosingInvoice
+from activities.subscription_plans import ChangePlan, PlannedChange
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_versions import MigratedVersion, MigrateVersion
 from billing.errors import Conflict, NotFound
@@ -210,6 +212,24 @@ class SubscriptionActivities:
             await pauses.resume(session, await drafts.terms_of(session, subscription), command.now)
             return await _view(session, subscription)
 
+    async def plan_change(self, command: ChangePlan) -> PlannedChange:
+        """What a change of its plan would bill; it writes nothing, and no worker calls it."""
+        async with self._database.transaction() as session:
+            subscription = await _found(session, _ref(command))
+            return await own_plans.plan(
+                session, await drafts.terms_of(session, subscription), command
+            )
+
+    @activity.defn
+    async def change_plan(self, command: ChangePlan) -> RolledPeriod:
+        """Changes its plan: what ran until now is billed by the old one."""
+        async with self._database.transaction() as session:
+            subscription = await _found(session, _ref(command))
+            terms = await drafts.terms_of(session, subscription)
+            await own_plans.change(session, terms, command)
+            closing = await endings.last_closing(session, subscription)
+            return RolledPeriod(closing=closing, view=await _view(session, subscription))
+
     @activity.defn
     async def terminate_subscription(self, command: Terminate) -> RolledPeriod:
         """Ends it: usage and arrears up to now are billed, advance fees are not refunded."""
@@ -227,7 +247,14 @@ class SubscriptionActivities:
             return RolledPeriod(closing=closing, view=await _view(session, subscription))
 
 
-_Command = RollPeriod | ChangeSubscription | PauseSubscription | ResumeSubscription | Terminate
+_Command = (
+    RollPeriod
+    | ChangeSubscription
+    | ChangePlan
+    | PauseSubscription
+    | ResumeSubscription
+    | Terminate
+)
 
 
 def _ref(command: _Command) -> SubscriptionRef:

@@ -50,6 +50,7 @@ from activities.resets import Reset, ResetActivities
 from activities.subscription_changes import SubscriptionChanges
 from activities.subscription_intervals import EditedIntervals, EditIntervals
 from activities.subscription_periods import close_workflow_id
+from activities.subscription_plans import ChangePlan, PlannedChange
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_starts import workflow_id as subscription_workflow_id
 from activities.subscription_versions import MigratedVersion, MigrateVersion
@@ -72,7 +73,7 @@ from workflows.payment_collection import (
     PayResult,
     Retry,
 )
-from workflows.subscription import SubscriptionWorkflow, TerminateNow
+from workflows.subscription import ChangePlanTo, SubscriptionWorkflow, TerminateNow
 from workflows.test_clock import Advance, Advanced, TestClockState, TestClockWorkflow
 
 T = TypeVar("T")
@@ -444,6 +445,21 @@ class Commands:
     async def migrate_version(self, command: MigrateVersion) -> MigratedVersion:
         """Moves a subscription to another version of its plan."""
         return await self._subscriptions.migrate_version(command)
+
+    async def planned_change(self, command: ChangePlan) -> PlannedChange:
+        """What a change of a plan would bill; nothing is written."""
+        return await self._subscriptions.plan_change(command)
+
+    async def change_plan(self, command: ChangePlan) -> None:
+        """Changes the plan of a living subscription."""
+        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
+        request = ChangePlanTo(command.plan_id, command.at)
+        await self._require_temporal()
+        await _reach(
+            lambda: handle.execute_update(
+                SubscriptionWorkflow.change_plan, request, rpc_timeout=CHANGE_LIMIT
+            )
+        )
 
     async def edit_intervals(self, command: EditIntervals) -> EditedIntervals:
         """Changes what a subscription bills over time."""

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.subscription_endings import Terminate
     from activities.subscription_pauses import PauseSubscription, ResumeSubscription
     from activities.subscription_periods import close_workflow_id
+    from activities.subscription_plans import At, ChangePlan
     from activities.subscriptions import (
         RolledPeriod,
         RollPeriod,
@@ -54,6 +55,14 @@ class TerminateNow:
     change_reason: str | None = None
     at: datetime | None = None
     """As of when; None, and what is still to come: now."""
+
+
+@dataclass(frozen=True)
+class ChangePlanTo:
+    """Which plan bills it, and from when."""
+
+    plan_id: str
+    at: At
 
 
 @dataclass
@@ -113,6 +122,11 @@ class SubscriptionWorkflow:
     async def resume(self) -> None:
         """Bills again from now on."""
         await self._asked(self._resume)
+
+    @workflow.update
+    async def change_plan(self, request: ChangePlanTo) -> None:
+        """Bills it by another plan; answered when that is written, or refused."""
+        await self._asked(lambda: self._change_plan(request))
 
     async def _asked(self, work: Callable[[], Awaitable[SubscriptionView]]) -> None:
         request = _Request(work)
@@ -284,6 +298,22 @@ class SubscriptionWorkflow:
             summary="resume",
             **options.DATABASE,
         )
+
+    async def _change_plan(self, request: ChangePlanTo) -> SubscriptionView:
+        ref = self._ref()
+        rolled = await workflow.execute_local_activity_method(
+            SubscriptionActivities.change_plan,
+            ChangePlan(
+                merchant_id=ref.merchant_id,
+                subscription_id=ref.subscription_id,
+                now=ref.now,
+                plan_id=request.plan_id,
+                at=request.at,
+            ),
+            summary="change the plan",
+            **options.DATABASE,
+        )
+        return await self._close(rolled)
 
     async def _terminate(self, request: TerminateNow) -> SubscriptionView:
         now = self._clock.now()

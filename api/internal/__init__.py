@@ -10,6 +10,7 @@ from api.internal import (
     members,
     merchants,
     notifications,
+    plan_changes,
     simulations,
 )
 
@@ -23,5 +24,6 @@ for each in (
     explanations.router,
     invoice_decisions.router,
     simulations.router,
+    plan_changes.router,
 ):
     router.include_router(each)

@@ -35,6 +35,7 @@ from activities.payments import (
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_pauses import PauseSubscription, ResumeSubscription
+from activities.subscription_plans import ChangePlan
 from activities.subscriptions import (
     RollPeriod,
     SubscriptionActivities,
@@ -139,6 +140,10 @@ class InProcess(Commands):
                     merchant_id=merchant_id, subscription_id=subscription_id, now=now
                 )
             )
+
+    async def change_plan(self, command: ChangePlan) -> None:
+        await self._refuse_away()
+        await SubscriptionActivities(self.database).change_plan(command)
 
     async def advance_test_clock(
         self, merchant_id: str, clock_id: str, now: datetime, target: datetime

@@ -40,6 +40,7 @@ SHARED_ACTIVITIES = {
     "subscription_changes": "the part of the writer of subscriptions that changes them",
     "subscription_versions": "the part of the writer of subscriptions that moves their version",
     "subscription_intervals": "the part of the writer of subscriptions that changes their terms",
+    "subscription_plans": "the part of the writer of subscriptions that changes their plan",
     "subscription_endings": "the part of the writer of subscriptions that ends them",
     "write_offs": "the part of the writer of invoices that gives them up",
     "issuing": "parts of a transaction that creation and closing share",

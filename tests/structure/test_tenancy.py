@@ -24,6 +24,7 @@ ACROSS_MERCHANTS = {
     "explanations.any_merchants": "an operator names an invoice, not a merchant",
     "simulations.any_merchants_plan": "an operator names a plan, not a merchant",
     "simulations.read_only": "the state of a transaction, not of a table",
+    "plan_changes.any_merchants_subscription": "an operator names a subscription, no merchant",
     "outbox.claim": "the relay starts what any merchant is owed",
     "retention.advance": "a walk over the events of all merchants",
     "retention.block_count": "the size of a table",
