@@ -24,10 +24,11 @@ from activities.retention import RetentionActivities
 from activities.signatures import Signatures
 from activities.subscriptions import SubscriptionActivities
 from activities.test_clocks import TestClockActivities
+from activities.usage_rollups import UsageRollupActivities
 from activities.write_offs import WriteOffActivities
 from models.database import Database
 from settings import Settings
-from workflows import attributes, overdue_sweep, usage_retention
+from workflows import attributes, overdue_sweep, usage_retention, usage_rollup
 from workflows.connection import connect, register_search_attributes
 from workflows.entitlement_reservation import EntitlementReservationWorkflow
 from workflows.invoice_close import InvoiceCloseWorkflow
@@ -38,6 +39,7 @@ from workflows.refund import RefundWorkflow
 from workflows.subscription import SubscriptionWorkflow
 from workflows.test_clock import TestClockWorkflow
 from workflows.usage_retention import UsageRetentionWorkflow
+from workflows.usage_rollup import UsageRollupWorkflow
 
 WORKFLOWS = [
     SubscriptionWorkflow,
@@ -48,6 +50,7 @@ WORKFLOWS = [
     TestClockWorkflow,
     OverdueSweepWorkflow,
     UsageRetentionWorkflow,
+    UsageRollupWorkflow,
 ]
 # Deterministic as far as workflows use them (messages and pure rules); loading them once for all
 # workflows instead of once per instance makes the first task of each some thirty times faster.
@@ -124,6 +127,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             test_clocks.run_slice,
             OverdueActivities(database).sweep_overdue,
             RetentionActivities(database).delete_old_usage,
+            UsageRollupActivities(database).roll_up_usage,
         ],
         workflow_runner=workflow_runner(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -177,6 +181,7 @@ async def run(settings: Settings) -> None:
     await register_search_attributes(client)
     await overdue_sweep.ensure_schedule(client)
     await usage_retention.ensure_schedule(client)
+    await usage_rollup.ensure_schedule(client)
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     gateway = SimulatedGateway(settings.gateway_url)
     try:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from billing.errors import NotAllowed, NotFound
 from models.database import Database
-from models.queries import resets
+from models.queries import resets, usage_rollups
 from models.queries.resets import Scope
 
 
@@ -55,6 +55,7 @@ class ResetActivities:
             await resets.allow_deletion(session, scope)
             await resets.remember_charges(session, scope)
             await resets.delete_answers(session, merchant.id)
+            await usage_rollups.forget(session, merchant.id)
             if scope.customer_id is None:
                 await resets.delete_merchants(session, scope, keep_catalogue=command.keep_catalogue)
             else:

@@ -33,6 +33,7 @@ from models import (
     test_clocks,
     usage,
     usage_charges,
+    usage_rollups,
     usage_voids,
 )
 
@@ -67,6 +68,7 @@ MODULES = (
     test_clocks,
     usage,
     usage_charges,
+    usage_rollups,
     usage_voids,
 )
 metadata = SQLModel.metadata

@@ -47,6 +47,13 @@ class UsageEvent(Table, table=True):
             postgresql_include=["quantity"],
             postgresql_where=text("subject IS NULL"),
         ),
+        # A few bytes for each range of blocks: it finds what was stored lately.
+        Index(
+            "ix_usage_events_created_at",
+            "created_at",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": True},
+        ),
     )
 
     id: UUID = Field(primary_key=True)

@@ -29,6 +29,7 @@ from billing.metering import NUMERIC_AGGREGATIONS, Aggregation
 from models import billable_metrics as tables
 from models.base import new_id
 from models.queries import billable_metrics, list_totals
+from models.queries.usage_rollups import SUMMED
 
 router = APIRouter(prefix="/v0/billableMetrics", tags=["Billable Metrics"], route_class=KeptRoute)
 
@@ -71,6 +72,8 @@ class NewBillableMetric(Body):
     group_by: GroupBy | None = None
     event_from: Instant | None = None
     late_usage: LateUsage = "bill"
+    daily_rollup: bool = False
+    """Whether its days are summed every night; not in the contract."""
 
 
 class BillableMetricPatch(Patch):
@@ -85,6 +88,7 @@ class BillableMetricPatch(Patch):
     group_by: GroupBy | None = None
     event_from: Instant | None = None
     late_usage: LateUsage = omitted()
+    daily_rollup: bool = omitted()
 
 
 class BillableMetric(Wire):
@@ -104,6 +108,7 @@ class BillableMetric(Wire):
     group_by: dict[str, str] | None
     event_from: Instant | None
     late_usage: LateUsage
+    daily_rollup: bool
     created_at: Instant
     updated_at: Instant
 
@@ -183,5 +188,8 @@ def _settle_value_property(row: tables.BillableMetric) -> None:
     """COUNT reads no value, the numeric aggregations need one."""
     if row.aggregation == "COUNT":
         row.value_property = None
+    if row.daily_rollup and row.aggregation not in SUMMED:
+        message = "Only sums and counts of days add up"
+        raise InvalidValue(message, field="dailyRollup")
     if row.aggregation in NUMERIC_AGGREGATIONS and row.value_property is None:
         raise InvalidValue(f"{row.aggregation} needs a value property", field="valueProperty")

@@ -25,7 +25,7 @@ from api.schema import (
 from billing.durations import Duration
 from billing.errors import InvalidValue
 from models.billable_metrics import BillableMetric
-from models.queries import billable_metrics, usage
+from models.queries import billable_metrics, usage, usage_rollups
 from models.queries.usage import EventFilter, GroupSlice, Reading, Selection
 
 router = APIRouter(prefix="/v0/billableMetrics", tags=["Billable Metrics"], route_class=KeptRoute)
@@ -198,7 +198,7 @@ async def get_billable_metric_meter(  # noqa: PLR0913
     answer = {
         "object": "meter",
         "billableMetricId": selected.metric.id,
-        "totalValue": await usage.total(session, narrowed),
+        "totalValue": await usage_rollups.total(session, narrowed),
     }
     if wanted.dimensions:
         answer |= await _grouped(session, narrowed, wanted, window_size)

@@ -43,6 +43,9 @@ WITH reading AS (
     UPDATE merchants SET usage_deleted_before = cutoff FROM cutoffs
     WHERE merchants.id = cutoffs.merchant_id
       AND (usage_deleted_before IS NULL OR usage_deleted_before < cutoff)
+), summed AS (
+    DELETE FROM usage_days USING cutoffs
+    WHERE usage_days.merchant_id = cutoffs.merchant_id AND day < cutoff
 )
 SELECT merchant_id, cutoff FROM cutoffs ORDER BY merchant_id
 """

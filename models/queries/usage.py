@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -54,6 +54,8 @@ from models.usage_voids import UsageVoid
 # The numbers of `billing.metering.value_at`: plain digits, so many before and behind the point.
 _NUMBER = rf"^-?0*[0-9]{{1,{INTEGER_DIGITS_MAX}}}(\.[0-9]{{1,{DECIMALS_MAX}}}0*)?$"
 SUBJECT = "subject"
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+"""Before any event."""
 READINGS_MAX = 10_000
 """More windows or groups than this are not answered: one more is read, so that it shows."""
 
@@ -282,6 +284,49 @@ async def total(session: AsyncSession, selection: Selection) -> Decimal:
     return _value(selection.metric, amount, count)
 
 
+async def total_with_void(
+    session: AsyncSession, selection: Selection, *conditions: ColumnElement[bool]
+) -> Decimal:
+    """The reading of those events that meet the conditions, void ones included."""
+
+    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
+        return _selected(select(*_columns(events, selection.metric)), events, selection)
+
+    read = replace(_read(selection), conditions=conditions, with_void=True)
+    ((amount, count),) = await _counted(session, read, reading, lambda row: row[1])
+    return _value(selection.metric, amount, count)
+
+
+async def by_owner_and_day(session: AsyncSession, selection: Selection) -> Select[*tuple[Any, ...]]:
+    """A statement for the reading of each owner's day (UTC), void events included.
+
+    Its columns: metric, merchant, day, subject, external subject, amount, number of events.
+    """
+    metric, read = selection.metric, _read(selection)
+    is_elsewhere = False
+    if read.paths():
+        connection = await session.connection()
+        asked = select(read.stands_elsewhere())
+        is_elsewhere = bool((await connection.execute(asked)).scalar_one())
+    events = read.events(typed=not is_elsewhere)
+    subject = events.rows.c.subject
+    day = func.date_trunc("day", events.rows.c.timestamp, "UTC").label("day")
+    external = case(
+        (subject.is_(None), func.coalesce(events.rows.c.external_subject, "")), else_=""
+    )
+    amount, count = _columns(events, metric)
+    named = (
+        literal(metric.id, Text).label("metric_id"),
+        literal(metric.merchant_id, Text).label("merchant_id"),
+        day,
+        func.coalesce(subject, "").label("subject"),
+        external.label("external_subject"),
+    )
+    statement = select(*named, amount.label("amount"), count.label("event_count"))
+    statement = _selected(statement, events, selection).having(count > 0)
+    return statement.group_by(*named[2:])
+
+
 async def windows(session: AsyncSession, selection: Selection, size: str) -> list[Reading]:
     """The readings of the UTC-aligned windows that have events, in order."""
 
@@ -408,6 +453,10 @@ class _Read:
     owners: _Owners
     has_voids: bool = False
     """Whether any of these events may be void: only then each of them is looked up."""
+    with_void: bool = False
+    """Void events are read too."""
+    conditions: Sequence[ColumnElement[bool]] = ()
+    """What else the events must meet."""
 
     def events(self, *, typed: bool) -> _Events:
         """The events; typed ones are none at all where a number may stand elsewhere."""
@@ -415,9 +464,10 @@ class _Read:
             col(UsageEvent.type).in_({metric.event_type for metric in self.metrics}),
             col(UsageEvent.timestamp) >= self.start,
             col(UsageEvent.timestamp) < self.end,
+            *self.conditions,
         ]
         if typed and self.paths():
-            every.append(not_(self._stands_elsewhere()))
+            every.append(not_(self.stands_elsewhere()))
         if self.has_voids:
             every.append(not_(exists().where(col(UsageVoid.event_id) == col(UsageEvent.id))))
         # One branch for each index: joined by OR, neither could be read without the table.
@@ -448,7 +498,7 @@ class _Read:
         """An event has one `quantity`: it cannot stand for two paths."""
         return len(self.paths()) == len({event_type for event_type, _ in self.paths()})
 
-    def _stands_elsewhere(self) -> ColumnElement[bool]:
+    def stands_elsewhere(self) -> ColumnElement[bool]:
         """Whether `quantity` was ever read by another path than the metrics': asked once a scan.
 
         A path is stored with the first event read by it, so a statement that sees the event sees
@@ -494,7 +544,7 @@ async def _counted(
     Where the typed reading counts nothing there may still be something that it does not see.
     """
     connection = await session.connection()
-    if await _has_voids(session, read):
+    if not read.with_void and await _has_voids(session, read):
         read = replace(read, has_voids=True)
     if read.may_be_typed():
         typed = await connection.execute(reading(read.events(typed=True)))

@@ -191,8 +191,8 @@ async def test_a_backdated_start_per_period_bills_all_since_then(
 async def test_more_than_a_year_back_is_refused(
     database: Database, merchant: CreatedMerchant
 ) -> None:
-    shop = await open_shop(database, merchant.merchant_id)
     """Where the periods since then are billed."""
+    shop = await open_shop(database, merchant.merchant_id)
     command = shop.subscription(
         started_at=START - timedelta(days=380), elapsed_period_billing="per_period"
     )

@@ -1,0 +1,63 @@
+"""UsageRollup: once a night the days of some metrics are summed and proved; it reads no event.
+
+Started by a Temporal Schedule (`usage-rollup`), for the whole installation.
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleRange,
+    ScheduleSpec,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.usage_rollups import UsageRollupActivities
+
+from workflows import options
+
+SCHEDULE_ID = "usage-rollup"
+# Before the retention's walk: what goes tonight is proved once more.
+HOUR_UTC = 1
+
+
+@workflow.defn(name="UsageRollup")
+class UsageRollupWorkflow:
+    """One night."""
+
+    @workflow.run
+    async def run(self) -> int:
+        """Returns how many sums the raw events did not confirm: they have been made again."""
+        done = await workflow.execute_activity_method(
+            UsageRollupActivities.roll_up_usage,
+            summary="sum the days of metrics and prove the sums",
+            **options.WALK,
+        )
+        return done.differing
+
+
+async def ensure_schedule(client: Client) -> None:
+    """Makes the schedule once; one that is there is left alone."""
+    try:
+        await client.create_schedule(
+            SCHEDULE_ID,
+            Schedule(
+                action=ScheduleActionStartWorkflow(
+                    UsageRollupWorkflow.run, id=SCHEDULE_ID, task_queue=options.BILLING_QUEUE
+                ),
+                spec=ScheduleSpec(
+                    calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(HOUR_UTC)])],
+                    jitter=timedelta(minutes=10),
+                ),
+                policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+            ),
+        )
+    except ScheduleAlreadyRunningError:
+        return
