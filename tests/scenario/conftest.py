@@ -1,7 +1,8 @@
 """Stories on the session's stack; each owns a merchant, or shares one with its whole module.
 
-A module of tales says when its shop opens (`OPENED`) and how long late usage is waited for
-(`GRACE`); all of its tales are told on one clock (see `stage`).
+A module of tales says when its shop opens (`OPENED`), how long late usage is waited for (`GRACE`)
+and whether invoices are issued without a person (`AUTO_APPROVE`); all of its tales are told on one
+clock (see `stage`).
 """
 
 import json
@@ -68,8 +69,11 @@ async def shop(addresses: Addresses, request: pytest.FixtureRequest) -> Shop:
     database = Database(addresses["databaseUrl"])
     organizations = OrganizationActivities(database)
     merchant = await organizations.create_merchant(CreateMerchant(module.__name__))
-    grace = {"grace_period": getattr(module, "GRACE", "PT24H")}
-    await organizations.change_merchant(merchant.merchant_id, grace)
+    switches = {
+        "grace_period": getattr(module, "GRACE", "PT24H"),
+        "auto_approve": getattr(module, "AUTO_APPROVE", True),
+    }
+    await organizations.change_merchant(merchant.merchant_id, switches)
     await database.close()
     return Shop(addresses, merchant, module.OPENED)
 

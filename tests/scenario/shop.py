@@ -80,6 +80,7 @@ class Shop:
         )
         self._numbers = itertools.count(1)
         self._database_url = addresses["databaseUrl"]
+        self._admin_key = addresses["adminKey"]
         self.product_id = self.client.products.create(
             name="Everything", description="All that is sold", merchant_id=self.merchant_id
         ).id
@@ -222,6 +223,13 @@ class Shop:
             self.transfer(self.invoices(contract)[0].id)
             self.await_status(contract, "active")
         return contract
+
+    def approve(self, contract: Contract, number: int) -> None:
+        """The operator agrees to a draft."""
+        invoice = self.invoices(contract)[number]
+        path = f"/internal/v1/invoices/{invoice.id}/approval"
+        answer = self.http.post(path, headers={"Authorization": f"Bearer {self._admin_key}"})
+        assert answer.is_success, answer.text
 
     def transfer(self, invoice_id: str) -> None:
         """The customer pays an invoice past the provider."""
