@@ -24,7 +24,7 @@ from api.event_lane import EventLane
 from api.event_types import EventTypes
 from api.fast_lane import FastLane
 from api.intake import Intake
-from api.pages import checkout
+from api.pages import checkout, portal
 from api.pages.rendering import mount_static
 from api.resources import (
     adjustments,
@@ -52,6 +52,7 @@ from api.resources import (
     payments,
     plan_versions,
     plans,
+    portal_links,
     prices,
     products,
     projected_invoices,
@@ -93,6 +94,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (usage_conflicts.router, "events"),
     (subscriptions.router, "subscriptions"),
     (subscription_pauses.router, "subscriptions"),
+    (portal_links.router, "subscriptions"),
     (adjustments.router, "subscriptions"),
     (version_migrations.router, "subscriptions"),
     (subscription_intervals.router, "subscriptions"),
@@ -228,6 +230,7 @@ def _include_routers(app: FastAPI) -> None:
         app.state.needs |= {getattr(route, "endpoint", None): needs for route in router.routes}
     app.include_router(internal.router, responses=errors.RESPONSES)
     app.include_router(checkout.router)
+    app.include_router(portal.router)
 
 
 def configure_logging() -> None:

@@ -21,6 +21,7 @@ ACROSS_MERCHANTS = {
     "organizations.key_by_digest": "authentication: finds out who the merchant is",
     "organizations.revoke_key": "an operator names a key, not a merchant",
     "payments.session_by_token": "a hosted page: the unguessable token says whose it is",
+    "portal_links.by_hash": "a page: the hash of its unguessable secret says whose it is",
     "explanations.any_merchants": "an operator names an invoice, not a merchant",
     "simulations.any_merchants_plan": "an operator names a plan, not a merchant",
     "simulations.read_only": "the state of a transaction, not of a table",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import httpx
 from paygentic_sdk.models import OutOfBandPaymentResult
 
 from local.story import PAYING_CARD, checkout_url
@@ -59,6 +60,14 @@ def update_subscription(world: World) -> None:
         id=owner.id, status="terminated", termination_reason="Enough"
     )
     assert (ended.status, ended.termination_reason) == ("terminated", "Enough")
+
+
+def generate_portal_link(world: World) -> None:
+    """For an hour, and without saying how long; the page is there."""
+    generate = world.client.subscriptions.generate_portal_link
+    owner = world.subscription.id
+    for link in (generate(id=owner, expires_in="PT1H"), generate(id=owner)):
+        assert httpx.get(link.url).status_code == 200
 
 
 def terminate_subscription(world: World) -> None:
@@ -241,6 +250,7 @@ CASES: dict[str, Callable[[World], object]] = {
     "listSubscriptions": list_subscriptions,
     "getSubscription": get_subscription,
     "updateSubscription": update_subscription,
+    "generatePortalLink": generate_portal_link,
     "terminateSubscription": terminate_subscription,
     "recordInvoicePayment": record_invoice_payment,
     "retryInvoicePayment": retry_invoice_payment,
