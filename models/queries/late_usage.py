@@ -178,10 +178,11 @@ def _as_billed(price: PriceTerms, window: _Window) -> PriceTerms:
     """
     own = window.own_terms
     if own is None:
-        return replace(price, tax_rate=window.tax_rate)
+        return replace(price, tax_rate=window.tax_rate, tax_source="corrected_line")
     return replace(
         price,
         tax_rate=window.tax_rate,
+        tax_source="corrected_line",
         model=own["model"],
         properties=own["properties"],
         interval_id=own["interval_id"],
