@@ -68,7 +68,9 @@ async def submit_checkout(
     except CardDeclined as refusal:
         declined = refusal.message
     except Unavailable:
-        return _unsure(checkout)
+        # Nobody answered, but another request may have paid in the meantime.
+        found = await _read(transactions, token) or checkout
+        return _shown(found) if found.state == "settled" else _unsure(checkout)
     except BillingError:
         # The provider's or the workflow's refusal, whose words are not for customers.
         declined = _DECLINED

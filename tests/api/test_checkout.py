@@ -283,3 +283,20 @@ async def session_row(pending: Any, shop: Shop, database: Database) -> PaymentSe
 async def test_a_token_cannot_be_guessed(session_row: PaymentSession) -> None:
     assert re.fullmatch(r"[0-9a-f]{48}", session_row.token)
     assert session_row.id not in session_row.token
+
+
+async def test_who_gets_no_answer_reads_that_it_is_paid(
+    pending: Any, visitor: Client, commands: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The charge was made; only the answer to this request was lost."""
+    pay = commands.pay
+
+    async def pays_and_loses_the_answer(*arguments: Any, **options: Any) -> Any:
+        await pay(*arguments, **options)
+        commands.is_away = True
+        await commands._refuse_away()
+
+    monkeypatch.setattr(commands, "pay", pays_and_loses_the_answer)
+    answer = await visitor.post(pending["payment"]["checkoutUrl"], data=CARD)
+    assert answer.status_code == 200
+    assert "53.90 USD was paid" in answer.text
