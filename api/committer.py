@@ -155,7 +155,7 @@ class Committer:
         ]
 
     async def _created(self, events: Sequence[EventRow]) -> list[bool] | None:
-        pipe = self._pipes.pop() if self._pipes else await usage_appends.opened(self._database)
+        pipe = await self._pipe()
         try:
             return await usage_appends.append(pipe, events)
         finally:
@@ -163,6 +163,15 @@ class Committer:
                 self._pipes.append(pipe)
             else:
                 await pipe.close()
+
+    async def _pipe(self) -> StatementPipe:
+        """One that can run; a server that restarts breaks those that wait here too."""
+        while self._pipes:
+            pipe = self._pipes.pop()
+            if pipe.is_idle:
+                return pipe
+            await pipe.close()
+        return await usage_appends.opened(self._database)
 
 
 def _fail(lots: Sequence[_Lot], error: BaseException) -> None:

@@ -32,7 +32,7 @@ class StatementPipe:
         self._results: list[PGresult] = []
         self._done: asyncio.Future[list[PGresult]] | None = None
         self.is_idle = True
-        """Whether it can run; a run that was broken off leaves it waiting for an answer."""
+        """Whether it can run: nothing is under way, and nothing was broken off or has failed."""
 
     @classmethod
     async def opened(
@@ -52,6 +52,7 @@ class StatementPipe:
 
     async def run(self, parameters: Sequence[bytes]) -> PGresult:
         """The statement's result, once it has committed; in binary."""
+        self.is_idle = False
         self._pgconn.send_query_prepared(
             _NAME, parameters, self._formats, result_format=Format.BINARY
         )
@@ -63,7 +64,6 @@ class StatementPipe:
         await self._connection.close()
 
     async def _answered(self) -> PGresult:
-        self.is_idle = False
         self._results = []
         self._done = self._loop.create_future()
         self._flush()
@@ -101,6 +101,7 @@ class StatementPipe:
         try:
             step()
         except psycopg.OperationalError as error:
+            self.is_idle = False
             self._unwatch()
             if self._done is not None and not self._done.done():
                 self._done.set_exception(error)

@@ -76,14 +76,29 @@ async def test_more_than_the_buffers_hold_goes_both_ways(pipe: StatementPipe) ->
     assert await _quotients(pipe, divisors) == [12 // each for each in divisors]
 
 
-async def test_a_connection_that_breaks_says_so(database: Database, pipe: StatementPipe) -> None:
+async def _break(database: Database, pipe: StatementPipe) -> None:
     async with database.autocommit() as other:
-        await other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s",
-            [pipe.backend_pid],
-        )
+        await other.execute("SELECT pg_terminate_backend(%s, 5000)", [pipe.backend_pid])
+
+
+async def test_a_connection_that_breaks_says_so(database: Database, pipe: StatementPipe) -> None:
+    await _break(database, pipe)
     with pytest.raises(psycopg.OperationalError):
         await _run_until_it_breaks(pipe)
+    assert not pipe.is_idle
+
+
+async def test_one_that_breaks_between_two_runs_is_idle_no_more(
+    database: Database, pipe: StatementPipe
+) -> None:
+    await _break(database, pipe)
+    for _ in range(100):
+        if not pipe.is_idle:
+            break
+        await asyncio.sleep(0.05)
+    assert not pipe.is_idle
+    with pytest.raises(psycopg.OperationalError):
+        await pipe.run([packing.integers([1])])
     assert not pipe.is_idle
 
 

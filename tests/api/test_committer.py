@@ -181,3 +181,24 @@ async def test_what_fell_before_now_keeps_its_time(
     assert past.event.timestamp == WHEN
     assert now.event.timestamp is not None
     assert before <= now.event.timestamp <= before + timedelta(minutes=5)
+
+
+async def test_connections_that_were_cut_are_replaced(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """A server that restarts breaks a connection that waits; the next event is stored anyway."""
+    under_test = Committer(database)
+    for cut in range(3):
+        (outcome,) = await under_test.store([an_event(merchant)], live=False)
+        assert outcome.status == "created"
+        async with database.transaction() as session:
+            connection = await session.connection()
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        if cut:
+            await asyncio.sleep(0.1)
+    assert await stored(database, merchant) == (3, 3)

@@ -15,6 +15,7 @@ from tests.scenario.conftest import Addresses, durabill
 SENDERS = 12
 BATCH_SENDERS = 2
 BATCH = 50
+AWAY_SECONDS_MAX = 60
 
 
 @dataclass
@@ -71,11 +72,12 @@ def _event(key: str, amount: int) -> dict[str, Any]:
 
 
 async def _send(client: httpx2.AsyncClient, book: Book, keys: list[str]) -> None:
-    """Sends until it is acknowledged; a server that is away is asked again."""
+    """Sends until it is acknowledged; a server that is away is asked again, but not for ever."""
+    asked_until = time.monotonic() + AWAY_SECONDS_MAX
     path = "/v0/events" if len(keys) == 1 else "/v0/events/batch"
     events = [_event(key, book.sent[key]) for key in keys]
     body: Any = events[0] if len(keys) == 1 else events
-    while True:
+    while time.monotonic() < asked_until:
         try:
             answer = await client.post(path, json=body)
         except httpx2.TransportError:
@@ -91,6 +93,7 @@ async def _send(client: httpx2.AsyncClient, book: Book, keys: list[str]) -> None
             return
         assert answer.headers["retry-after"]
         await asyncio.sleep(0.05)
+    book.refusals.append(f"no answer within {AWAY_SECONDS_MAX} s")
 
 
 async def _sender(
