@@ -32,8 +32,10 @@ UNAUDITED = {
     "test_clock_members",
     "usage_charge_items",
     "usage_conflicts",
+    "usage_days",
     "usage_events",
     "usage_quantity_paths",
+    "usage_rollups",
 }
 
 

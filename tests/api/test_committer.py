@@ -196,7 +196,8 @@ async def test_connections_that_were_cut_are_replaced(
             await connection.execute(
                 text(
                     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    "WHERE datname = current_database() AND query LIKE '%INTO usage_events%' "
+                    "AND pid <> pg_backend_pid()"
                 )
             )
         if cut:

@@ -19,7 +19,9 @@ def text_of(answer: httpx2.Response) -> str:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/pdf"
     pages = PdfReader(BytesIO(answer.content)).pages
-    return " ".join(" ".join(page.extract_text().split()) for page in pages)
+    told = " ".join(" ".join(page.extract_text().split()) for page in pages)
+    # Where a long word may be broken stands a space of no width.
+    return told.replace("\u200b", "")
 
 
 @pytest.fixture
@@ -130,7 +132,8 @@ async def test_a_refund_has_a_credit_note(
     assert listed[0]["pdfUrl"] == refund["pdfUrl"]
     text = text_of(await living.get(refund["pdfUrl"]))
     assert "Credit note Refunded" in text
-    assert "For invoice INV-2026-01-001" in text
+    # How wide the column is, and so where its words break, depends on the ids.
+    assert "ForinvoiceINV-2026-01-001" in text.replace(" ", "")
     assert "Total $53.90" in text
     assert (await stranger_client.get(refund["pdfUrl"])).status_code == 404
     other = (await shop.subscribe(await shop.advance_plan()))["payment"]["invoiceId"]

@@ -136,7 +136,10 @@ async def test_version_zero_tops_the_wallet_up(shop: Shop) -> None:
         ({"name": ""}, "name"),
         ({"planId": "prod_1"}, "planId"),
         ({"startedAt": "yesterday"}, "startedAt"),
-        ({"startedAt": "2020-01-01T00:00:00Z"}, "startedAt"),
+        (
+            {"startedAt": "2020-01-01T00:00:00Z", "elapsedPeriodBilling": "per_period"},
+            "startedAt",
+        ),
         ({"endingAt": "2020-01-01T00:00:00Z"}, "endingAt"),
         ({"autoCharge": "yes"}, "autoCharge"),
         ({"paymentTermDays": 366}, "paymentTermDays"),

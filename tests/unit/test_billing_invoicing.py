@@ -57,7 +57,10 @@ def due(subtotal: str, tax: str, grand_total: str) -> Totals:
 
 
 def line(
-    total: str, tax: str = "0", kind: Literal["fee", "metric"] = "fee", window: Period = JANUARY
+    total: str,
+    tax: str = "0",
+    kind: Literal["fee", "metric", "manual"] = "fee",
+    window: Period = JANUARY,
 ) -> RatedLine:
     return RatedLine(
         price=replace(TERMS, kind=kind),
@@ -159,7 +162,7 @@ class TestFloorRebates:
 
     def test_a_credit_is_no_rebate(self) -> None:
         """A manual credit of 5 stays, whatever the rebates give up."""
-        found = floor_rebates([line("1"), line("-5"), line("-2", kind="metric")])
+        found = floor_rebates([line("1"), line("-5", kind="manual"), line("-2", kind="metric")])
         assert [each.total_amount for each in found] == [1, -5, 0]
 
 
