@@ -4,9 +4,7 @@ Not activities of a workflow: nothing waits for them. The subscription's lock pu
 after a boundary, and what is drafted afterwards finds them.
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing import adjustments as rules
 from billing.errors import Conflict, NotFound
+from billing.ids import request_digest
 from billing.rating import PriceTerms
 from models.adjustments import Adjustment
 from models.base import new_id, wall_now
@@ -114,7 +113,7 @@ async def _first(session: AsyncSession, command: CreateAdjustment) -> Adjustment
     first = await adjustments.by_key(
         session, command.merchant_id, command.subscription_id, command.idempotency_key
     )
-    if first is not None and first.request_digest != _digest(command):
+    if first is not None and first.request_digest != request_digest(command):
         raise Conflict("The idempotency key was used for another adjustment")
     return first
 
@@ -160,10 +159,5 @@ def _row(command: CreateAdjustment, target: PriceTerms | None) -> Adjustment:
         effective_to=command.effective_to,
         description=command.description,
         idempotency_key=command.idempotency_key,
-        request_digest=_digest(command),
+        request_digest=request_digest(command),
     )
-
-
-def _digest(command: CreateAdjustment) -> str:
-    body = json.dumps({name: str(value) for name, value in sorted(asdict(command).items())})
-    return hashlib.sha256(body.encode()).hexdigest()

@@ -1,14 +1,13 @@
 """Manual line transactions; billing one is its invoice's business."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.errors import BillingError, Conflict, CurrencyMismatch, InvalidValue, NotFound
+from billing.ids import request_digest
 from models.base import new_id
 from models.database import Database
 from models.manual_lines import ManualLine
@@ -81,7 +80,7 @@ async def _first(session: AsyncSession, command: CreateManualLine) -> ManualLine
     if command.idempotency_key is None:
         return None
     first = await manual_lines.by_key(session, command.merchant_id, command.idempotency_key)
-    if first is not None and first.request_digest != _digest(command):
+    if first is not None and first.request_digest != request_digest(command):
         raise Conflict("The idempotency key was used for another line")
     return first
 
@@ -139,10 +138,5 @@ def _row(command: CreateManualLine, subscription: Subscription, now: datetime) -
         period_start=start,
         period_end=end,
         idempotency_key=command.idempotency_key,
-        request_digest=_digest(command),
+        request_digest=request_digest(command),
     )
-
-
-def _digest(command: CreateManualLine) -> str:
-    body = json.dumps({name: str(value) for name, value in sorted(asdict(command).items())})
-    return hashlib.sha256(body.encode()).hexdigest()

@@ -1,7 +1,5 @@
 """Payment transactions and the one outside call, the charge; schedules are the workflow's."""
 
-import hashlib
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from billing import ledger as bookkeeping
 from billing.dunning import next_attempt_at
 from billing.durations import Duration
 from billing.errors import BillingError, Conflict, NotFound
-from billing.ids import derived_id
+from billing.ids import derived_id, request_digest
 from billing.invoicing import check_transition
 from models.base import new_id, wall_now
 from models.customers import PaymentMethod
@@ -761,18 +759,13 @@ def _payment_row(command: CreatePayment) -> Payment:
         amount=command.amount,
         currency=command.currency,
         idempotency_key=command.idempotency_key,
-        request_digest=_digest(command),
+        request_digest=request_digest(command),
         reference=command.reference,
         custom=command.custom,
         line_items=command.line_items,
         save_payment_method=command.save_payment_method,
         expires_at=command.expires_in.after(now),
     )
-
-
-def _digest(command: CreatePayment) -> str:
-    body = {name: str(getattr(command, name)) for name in sorted(command.__dataclass_fields__)}
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _payment_session(command: CreatePayment, row: Payment) -> PaymentSession:

@@ -1,6 +1,5 @@
 """How a subscription pauses and goes on; what is owed for the time before is rated elsewhere."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,24 +11,6 @@ from models.invoices import Invoice
 from models.queries import invoices, subscriptions
 from models.queries.drafts import Terms, window_at
 from models.subscriptions import Subscription
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseSubscription:
-    """Stops billing now."""
-
-    merchant_id: str
-    subscription_id: str
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeSubscription:
-    """Bills again from now on."""
-
-    merchant_id: str
-    subscription_id: str
-    now: datetime
 
 
 async def pause(session: AsyncSession, terms: Terms, now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import subscription_periods as periods
-from activities.subscription_changes import keep_begun_version
+from activities.subscription_versions import pin
 from billing.errors import NotFound
 from billing.ids import derived_id
 from billing.periods import Period
@@ -72,7 +72,8 @@ async def change(session: AsyncSession, terms: Terms, command: ChangePlan) -> No
     running = await _running(session, terms, command.now)
     new = await _target(session, terms, command)
     if command.at == "period_end":
-        await _name_next(session, terms, new)
+        # A version of another plan: the boundary takes it with its plan.
+        await pin(session, terms, new.plan.default_version_id, "next_period")
         return
     await _write_lines(session, running, planned)
     await periods.cut(session, terms, running, periods.Cut(command.now, is_last=False))
@@ -130,21 +131,6 @@ async def _target(session: AsyncSession, terms: Terms, command: ChangePlan) -> T
     if any(each.end is None or each.end > command.now for each in own):
         raise PlanNotChangeable("Terms of its own lie over the plan; end them first")
     return new
-
-
-async def _name_next(session: AsyncSession, terms: Terms, new: Terms) -> None:
-    """A version of another plan is the next one; the boundary takes it with its plan."""
-    subscription = terms.subscription
-    if subscription.version_policy != "pinned":
-        await keep_begun_version(session, terms)
-    await subscriptions.change(
-        session,
-        subscription.merchant_id,
-        subscription.id,
-        version_policy="pinned",
-        next_version_id=new.plan.default_version_id,
-        next_version_bills_arrears=False,
-    )
 
 
 async def _write_lines(session: AsyncSession, running: Invoice, planned: PlannedChange) -> None:

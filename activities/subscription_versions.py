@@ -63,7 +63,7 @@ async def migrate(session: AsyncSession, terms: Terms, command: MigrateVersion) 
         await _check_lines(session, terms, (current.id, target.id), boundary)
     timing = command.timing or _planned_timing(terms)
     changed = not is_same or subscription.version_policy != "pinned"
-    await _pin(session, terms, None if is_same else target.id, timing)
+    await pin(session, terms, None if is_same else target.id, timing)
     return MigratedVersion(
         from_version_number=current.number,
         to_version_number=target.number,
@@ -101,7 +101,8 @@ def _planned_timing(terms: Terms) -> Timing:
     return "immediate" if planned == "immediate" else "next_period"
 
 
-async def _pin(session: AsyncSession, terms: Terms, target_id: str | None, timing: Timing) -> None:
+async def pin(session: AsyncSession, terms: Terms, target_id: str | None, timing: Timing) -> None:
+    """Names the version that the next boundary takes, if any, and follows the plan no longer."""
     subscription = terms.subscription
     if subscription.version_policy != "pinned":
         await keep_begun_version(session, terms)

@@ -20,7 +20,6 @@ from activities import subscription_versions as versions
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_intervals import EditedIntervals, EditIntervals
-from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscription_periods import ClosingInvoice
 from activities.subscription_plans import ChangePlan, PlannedChange
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
@@ -196,20 +195,20 @@ class SubscriptionActivities:
             return await _view(session, subscription)
 
     @activity.defn
-    async def pause_subscription(self, command: PauseSubscription) -> RolledPeriod:
+    async def pause_subscription(self, ref: SubscriptionRef) -> RolledPeriod:
         """Stops billing: usage and arrears up to now are billed, advance fees are not refunded."""
         async with self._database.transaction() as session:
-            subscription = await _found(session, _ref(command))
-            await pauses.pause(session, await drafts.terms_of(session, subscription), command.now)
+            subscription = await _found(session, ref)
+            await pauses.pause(session, await drafts.terms_of(session, subscription), ref.now)
             closing = await endings.last_closing(session, subscription)
             return RolledPeriod(closing=closing, view=await _view(session, subscription))
 
     @activity.defn
-    async def resume_subscription(self, command: ResumeSubscription) -> SubscriptionView:
+    async def resume_subscription(self, ref: SubscriptionRef) -> SubscriptionView:
         """Bills again from now on; the time of the pause is never billed."""
         async with self._database.transaction() as session:
-            subscription = await _found(session, _ref(command))
-            await pauses.resume(session, await drafts.terms_of(session, subscription), command.now)
+            subscription = await _found(session, ref)
+            await pauses.resume(session, await drafts.terms_of(session, subscription), ref.now)
             return await _view(session, subscription)
 
     async def plan_change(self, command: ChangePlan) -> PlannedChange:
@@ -247,14 +246,7 @@ class SubscriptionActivities:
             return RolledPeriod(closing=closing, view=await _view(session, subscription))
 
 
-_Command = (
-    RollPeriod
-    | ChangeSubscription
-    | ChangePlan
-    | PauseSubscription
-    | ResumeSubscription
-    | Terminate
-)
+_Command = RollPeriod | ChangeSubscription | ChangePlan | Terminate
 
 
 def _ref(command: _Command) -> SubscriptionRef:

@@ -1,9 +1,18 @@
 """Identifiers with the contract's prefixes; it derives and checks them, it never draws one."""
 
 import hashlib
+import json
 import re
+from dataclasses import Field, fields
+from typing import Any, ClassVar, Protocol
 
 PATTERN = re.compile(r"^[a-z]{2,5}_[a-zA-Z0-9]{1,64}$")
+
+
+class Request(Protocol):
+    """A dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 def derived_id(prefix: str, *parts: str | int) -> str:
@@ -17,6 +26,12 @@ def derived_id(prefix: str, *parts: str | int) -> str:
         text = str(part).encode()
         digest.update(f"|{len(text)}:".encode() + text)
     return f"{prefix}_{digest.hexdigest()[:32]}"
+
+
+def request_digest(command: Request) -> str:
+    """What tells two requests with the same key apart: the same members give the same digest."""
+    members = {each.name: str(getattr(command, each.name)) for each in fields(command)}
+    return hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()
 
 
 def has_prefix(value: str, prefix: str) -> bool:

@@ -7,21 +7,12 @@ costs nothing here.
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-)
+from temporalio.client import Client, ScheduleIntervalSpec, ScheduleSpec
 
 with workflow.unsafe.imports_passed_through():
     from activities.overdue import OverdueActivities
 
-from workflows import options
+from workflows import options, schedules
 
 SCHEDULE_ID = "overdue-sweep"
 INTERVAL = timedelta(minutes=1)
@@ -44,18 +35,5 @@ class OverdueSweepWorkflow:
 
 async def ensure_schedule(client: Client) -> None:
     """Makes the schedule once; one that is there is left alone."""
-    try:
-        await client.create_schedule(
-            SCHEDULE_ID,
-            Schedule(
-                action=ScheduleActionStartWorkflow(
-                    OverdueSweepWorkflow.run,
-                    id=SCHEDULE_ID,
-                    task_queue=options.BILLING_QUEUE,
-                ),
-                spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=INTERVAL)]),
-                policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
-            ),
-        )
-    except ScheduleAlreadyRunningError:
-        return
+    every_minute = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=INTERVAL)])
+    await schedules.ensure(client, SCHEDULE_ID, OverdueSweepWorkflow.run, every_minute)

@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.issuing import collection_workflow_id
     from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
     from activities.subscription_endings import Terminate
-    from activities.subscription_pauses import PauseSubscription, ResumeSubscription
     from activities.subscription_periods import close_workflow_id
     from activities.subscription_plans import At, ChangePlan
     from activities.subscriptions import (
@@ -277,24 +276,18 @@ class SubscriptionWorkflow:
         )
 
     async def _pause(self) -> SubscriptionView:
-        ref = self._ref()
         rolled = await workflow.execute_local_activity_method(
             SubscriptionActivities.pause_subscription,
-            PauseSubscription(
-                merchant_id=ref.merchant_id, subscription_id=ref.subscription_id, now=ref.now
-            ),
+            self._ref(),
             summary="pause",
             **options.DATABASE,
         )
         return await self._close(rolled)
 
     async def _resume(self) -> SubscriptionView:
-        ref = self._ref()
         return await workflow.execute_local_activity_method(
             SubscriptionActivities.resume_subscription,
-            ResumeSubscription(
-                merchant_id=ref.merchant_id, subscription_id=ref.subscription_id, now=ref.now
-            ),
+            self._ref(),
             summary="resume",
             **options.DATABASE,
         )

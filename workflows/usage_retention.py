@@ -6,22 +6,12 @@ Started by a Temporal Schedule (`usage-retention`), for the whole installation.
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleCalendarSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleRange,
-    ScheduleSpec,
-)
+from temporalio.client import Client, ScheduleOverlapPolicy, SchedulePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.retention import RetentionActivities
 
-from workflows import options
+from workflows import options, schedules
 
 SCHEDULE_ID = "usage-retention"
 HOUR_UTC = 3
@@ -46,19 +36,7 @@ class UsageRetentionWorkflow:
 
 async def ensure_schedule(client: Client) -> None:
     """Makes the schedule once; one that is there is left alone."""
-    try:
-        await client.create_schedule(
-            SCHEDULE_ID,
-            Schedule(
-                action=ScheduleActionStartWorkflow(
-                    UsageRetentionWorkflow.run, id=SCHEDULE_ID, task_queue=options.BILLING_QUEUE
-                ),
-                spec=ScheduleSpec(
-                    calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(HOUR_UTC)])],
-                    jitter=timedelta(minutes=10),
-                ),
-                policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCHUP),
-            ),
-        )
-    except ScheduleAlreadyRunningError:
-        return
+    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCHUP)
+    await schedules.ensure(
+        client, SCHEDULE_ID, UsageRetentionWorkflow.run, schedules.nightly(HOUR_UTC), policy
+    )

@@ -3,25 +3,13 @@
 Started by a Temporal Schedule (`usage-rollup`), for the whole installation.
 """
 
-from datetime import timedelta
-
 from temporalio import workflow
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleCalendarSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleRange,
-    ScheduleSpec,
-)
+from temporalio.client import Client
 
 with workflow.unsafe.imports_passed_through():
     from activities.usage_rollups import UsageRollupActivities
 
-from workflows import options
+from workflows import options, schedules
 
 SCHEDULE_ID = "usage-rollup"
 # Before the retention's walk: what goes tonight is proved once more.
@@ -45,19 +33,6 @@ class UsageRollupWorkflow:
 
 async def ensure_schedule(client: Client) -> None:
     """Makes the schedule once; one that is there is left alone."""
-    try:
-        await client.create_schedule(
-            SCHEDULE_ID,
-            Schedule(
-                action=ScheduleActionStartWorkflow(
-                    UsageRollupWorkflow.run, id=SCHEDULE_ID, task_queue=options.BILLING_QUEUE
-                ),
-                spec=ScheduleSpec(
-                    calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(HOUR_UTC)])],
-                    jitter=timedelta(minutes=10),
-                ),
-                policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
-            ),
-        )
-    except ScheduleAlreadyRunningError:
-        return
+    await schedules.ensure(
+        client, SCHEDULE_ID, UsageRollupWorkflow.run, schedules.nightly(HOUR_UTC)
+    )

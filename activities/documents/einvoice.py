@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from facturx import generate_cii_xml, xml_check_xsd
 from lxml import etree
 
 from activities.documents.facts import DocumentFacts, DocumentLine, Party
@@ -32,6 +31,9 @@ class IssuerIdentityIncomplete(NotExpressible):
 
 def einvoice_xml(facts: DocumentFacts) -> bytes:
     """The XML, valid against the schema of the standard; `NotExpressible` where it cannot be."""
+    # Not with the process: most of them never set a document, and it is slow to load.
+    from facturx import generate_cii_xml, xml_check_xsd  # noqa: PLC0415
+
     terms = _terms(facts)
     made: bytes = generate_cii_xml(terms, level=LEVEL, check_xsd=False, check_schematron=False)
     # The period says when it was supplied; the empty delivery beside it must not be marked as nil.

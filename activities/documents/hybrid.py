@@ -1,10 +1,10 @@
 """Marks a PDF that carries an invoice's XML as Factur-X, so that readers look for it."""
 
 from io import BytesIO
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import NameObject, StreamObject
+if TYPE_CHECKING:
+    from pypdf.generic import StreamObject
 
 FILE_NAME: Final = "factur-x.xml"
 _NAMESPACE: Final = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
@@ -21,6 +21,10 @@ _DESCRIPTION_END: Final = "</rdf:Description></rdf:RDF>"
 
 def marked(pdf: bytes) -> bytes:
     """The PDF with Factur-X's members in its metadata; nothing else of it changes."""
+    # Not with the process: most of them never set a document, and it is slow to load.
+    from pypdf import PdfReader, PdfWriter  # noqa: PLC0415
+    from pypdf.generic import NameObject, StreamObject  # noqa: PLC0415
+
     reader = PdfReader(BytesIO(pdf))
     writer = PdfWriter(clone_from=reader)
     writer.pdf_header = reader.pdf_header

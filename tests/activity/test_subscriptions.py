@@ -10,7 +10,6 @@ import pytest
 from activities.organizations import CreatedMerchant
 from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
-from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscriptions import (
     RollPeriod,
     SubscriptionActivities,
@@ -354,13 +353,13 @@ async def test_a_pause_and_its_end_are_the_same_twice(
     named = {"merchant_id": shop.merchant_id, "subscription_id": made.subscription_id}
     at = START + timedelta(days=3)
     pauses = [
-        await activities.pause_subscription(PauseSubscription(**named, now=at)) for _ in range(2)
+        await activities.pause_subscription(SubscriptionRef(**named, now=at)) for _ in range(2)
     ]
     assert pauses[0] == pauses[1]
     assert pauses[0].closing is not None
     assert pauses[0].view.next_boundary is None
     views = [
-        await activities.resume_subscription(ResumeSubscription(**named, now=START + DAYS_LATER))
+        await activities.resume_subscription(SubscriptionRef(**named, now=START + DAYS_LATER))
         for _ in range(2)
     ]
     assert views[0] == views[1]
@@ -370,4 +369,4 @@ async def test_a_pause_and_its_end_are_the_same_twice(
         ("ACTIVE", START + DAYS_LATER, datetime(2026, 2, 28, 9, tzinfo=UTC)),
     ]
     with pytest.raises(Conflict):
-        await activities.resume_subscription(ResumeSubscription(**named, now=at))
+        await activities.resume_subscription(SubscriptionRef(**named, now=at))

@@ -34,7 +34,6 @@ from activities.payments import (
 )
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
-from activities.subscription_pauses import PauseSubscription, ResumeSubscription
 from activities.subscription_plans import ChangePlan
 from activities.subscriptions import (
     RollPeriod,
@@ -132,13 +131,11 @@ class InProcess(Commands):
         now = await self.now_of(merchant_id, subscription_id)
         if command.paused:
             await activities.pause_subscription(
-                PauseSubscription(merchant_id=merchant_id, subscription_id=subscription_id, now=now)
+                SubscriptionRef(merchant_id=merchant_id, subscription_id=subscription_id, now=now)
             )
         else:
             await activities.resume_subscription(
-                ResumeSubscription(
-                    merchant_id=merchant_id, subscription_id=subscription_id, now=now
-                )
+                SubscriptionRef(merchant_id=merchant_id, subscription_id=subscription_id, now=now)
             )
 
     async def change_plan(self, command: ChangePlan) -> None:
