@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.subscription_changes import keep_begun_version
 from billing.interval_edits import Change, Edits, Ground, apply_edits
-from billing.intervals import Interval, resolved_rate
+from billing.interval_terms import Interval
+from billing.intervals import resolved_rate
 from billing.money import text
 from billing.version_migration import BoundaryDue, SubscriptionNotLive
 from models.base import new_id, wall_now

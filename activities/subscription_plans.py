@@ -13,7 +13,7 @@ from activities.subscription_versions import pin
 from billing.errors import NotFound
 from billing.ids import derived_id
 from billing.periods import Period
-from billing.plan_change import Amount, PlanNotChangeable, check_plans
+from billing.plan_change import Amount, PlanNotChangeable, change_document, check_plans
 from billing.version_migration import Standing, check_standing
 from models.invoices import Invoice
 from models.manual_lines import ManualLine
@@ -150,5 +150,6 @@ async def _write_lines(session: AsyncSession, running: Invoice, planned: Planned
                 invoice_at=planned.effective_at,
                 period_start=each.window.start,
                 period_end=each.window.end,
+                plan_change=None if each.fee is None else change_document(each.fee),
             ),
         )

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
+from api.explanation_terms import ChangedFee, ExplainedPrice, Share, TakenDiscount, Window
 from api.schema import Absent, Instant, Wire
 from billing import adjustments, explanation, invoicing
 from billing.money import amount_text, text
@@ -18,33 +19,6 @@ from models.queries import explanations
 
 def _maybe(amount: Decimal | None) -> str | None:
     return None if amount is None else text(amount)
-
-
-class Window(Wire):
-    """Start included, end excluded, and its exact length."""
-
-    start: Instant
-    end: Instant
-    seconds: str
-
-    @classmethod
-    def of(cls, period: Period) -> Self:
-        """The answer for a period."""
-        return cls(start=period.start, end=period.end, seconds=text(period.seconds))
-
-
-class ExplainedPrice(Wire):
-    """The price as it was when the line was rated."""
-
-    price_id: str | None
-    plan_version_id: str | None
-    plan_version_number: int | None
-    model: str
-    properties: dict[str, Any]
-    payment_term: str
-    is_obligation: bool
-    is_instant: bool
-    in_tax_scope: bool
 
 
 class AddedUses(Wire):
@@ -94,19 +68,6 @@ class Part(Wire):
 
 def _parts(parts: Sequence[breakdown.Part]) -> list[Part]:
     return [Part.of(each) for each in parts]
-
-
-class Share(Wire):
-    """An exact part of an amount; the product has so many significant digits, half up."""
-
-    numerator: str
-    denominator: str
-    significant_digits: int = SHARE_DIGITS
-
-    @classmethod
-    def of(cls, part: Fraction) -> Self:
-        """The answer for a fraction."""
-        return cls(numerator=str(part.numerator), denominator=str(part.denominator))
 
 
 class Correction(Wire):
@@ -217,15 +178,22 @@ class Steps(Wire):
 
     price: ExplainedPrice
     usage: Absent[UsageReading] = None
+    counted_for: Absent[Window] = None
+    """Where terms changed inside a period: a deal's bounds hold for all lines of it together."""
     measured_quantity: Absent[str] = None
     """Before adjustments, where they reached the quantity."""
     priced_quantity: str
+    plan_change: Absent[ChangedFee] = None
+    carried_from: Absent[str] = None
+    """The line of an earlier invoice whose rest this gives back."""
     discount: Absent[Discount] = None
     parts: list[Part]
     rated_amount: str
     correction: Absent[Correction] = None
     owed_amount: str
     proration: Proration
+    discounts_taken: Absent[list[TakenDiscount]] = None
+    """Off the prorated amount, before tax; elsewhere a discount is a line of its own."""
     tax: Tax
     cut: Absent[Cut] = None
     deal: list[DealTerm]
@@ -234,10 +202,13 @@ class Steps(Wire):
     def of(cls, line: explanations.ExplainedLine, steps: explanation.Explanation) -> Self:
         """The answer for a line's steps."""
         return cls(
-            price=_price(line, steps),
+            price=ExplainedPrice.of(line, steps),
             usage=_usage(line, steps),
+            counted_for=None if steps.origin.period is None else Window.of(steps.origin.period),
             measured_quantity=_maybe(steps.origin.measured),
             priced_quantity=text(steps.quantity),
+            plan_change=ChangedFee.of(steps),
+            carried_from=steps.origin.carried_from,
             discount=_discount(steps),
             parts=_parts(steps.parts),
             rated_amount=text(steps.rated),
@@ -249,25 +220,11 @@ class Steps(Wire):
                 denominator=str(steps.fraction.denominator),
                 amount=text(steps.prorated),
             ),
+            discounts_taken=[TakenDiscount.of(each) for each in steps.taken] or None,
             tax=_tax(steps, steps.taxed),
             cut=_cut(line, steps),
             deal=[DealTerm.of(each) for each in line.deal],
         )
-
-
-def _price(line: explanations.ExplainedLine, steps: explanation.Explanation) -> ExplainedPrice:
-    price = steps.price
-    return ExplainedPrice(
-        price_id=line.row.price_id,
-        plan_version_id=price.plan_version_id,
-        plan_version_number=line.plan_version_number,
-        model=price.model,
-        properties=dict(price.properties),
-        payment_term=line.row.payment_term,
-        is_obligation=price.is_obligation,
-        is_instant=price.is_instant,
-        in_tax_scope=price.in_scope,
-    )
 
 
 def _usage(line: explanations.ExplainedLine, steps: explanation.Explanation) -> UsageReading | None:

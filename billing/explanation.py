@@ -11,9 +11,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from billing.interval_terms import interval_document, kept_interval
 from billing.late_usage import amount_before, owed_difference
 from billing.money import exact, text
 from billing.periods import Period
+from billing.plan_change import ChangedFee, change_document, kept_change
 from billing.pricing.breakdown import Part, breakdown, breakdown_of_uses
 from billing.proration import fraction, share
 from billing.rating import Billed, Origin, PriceTerms, RatedLine, Uses
@@ -26,9 +28,12 @@ def document_of(line: RatedLine) -> dict[str, Any]:
     found: dict[str, Any] = {
         "model": price.model,
         "properties": dict(price.properties),
-        "cycle": [origin.cycle.start.isoformat(), origin.cycle.end.isoformat()],
+        "cycle": _window_document(origin.cycle),
+        "period": None if origin.period is None else _window_document(origin.period),
         "plan_version_id": price.plan_version_id,
+        "key": price.key or None,
         "interval_id": price.interval_id or None,
+        "interval": price.interval and interval_document(price.interval),
         "tax_source": price.tax_source,
         "is_obligation": price.is_obligation or None,
         "is_instant": price.is_instant or None,
@@ -39,12 +44,18 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         "measured": _text(origin.measured),
         "discounted": _text(origin.discounted),
         "part": None if origin.part is None else str(origin.part),
+        "change": origin.change and change_document(origin.change),
+        "carried_from": origin.carried_from,
     }
     if origin.uses.quantity or origin.uses.amount:
         found["uses"] = [text(origin.uses.quantity), text(origin.uses.amount)]
     if origin.billed is not None:
         found["billed"] = _billed_document(origin.billed)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _window_document(window: Period) -> list[str]:
+    return [window.start.isoformat(), window.end.isoformat()]
 
 
 def _billed_document(billed: Billed) -> dict[str, str | None]:
@@ -85,6 +96,15 @@ class Correction:
     amount: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a discount takes off a fee that a plan change asks for."""
+
+    adjustment_id: str
+    part: Fraction
+    amount: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """The steps from a reading to a line's amounts, each with its outcome."""
@@ -102,6 +122,8 @@ class Explanation:
     """What is prorated: the rated amount, of a correction only what it differs."""
     fraction: Fraction
     prorated: Decimal
+    taken: Sequence[Taken]
+    """What is taxed is what these leave; elsewhere a discount is a line of its own."""
     taxed: TaxedAmount
     outcome: TaxedAmount
     """After a cut to what the invoice can bear."""
@@ -122,7 +144,10 @@ def explain(line: KeptLine) -> Explanation:
     if correction is not None:
         owed = owed_difference(price, correction.billed, rated, origin.part or Fraction(1))
     prorated = share(owed, part)
-    taxed = apply_tax(prorated, line.tax_rate, line.behavior, in_scope=price.in_scope)
+    taken = _taken(prorated, origin.change)
+    with exact():
+        left = prorated - sum((each.amount for each in taken), Decimal(0))
+    taxed = apply_tax(left, line.tax_rate, line.behavior, in_scope=price.in_scope)
     outcome = taxed if origin.uncut is None else _cut(taxed, line.total.total)
     return Explanation(
         price=price,
@@ -135,14 +160,22 @@ def explain(line: KeptLine) -> Explanation:
         owed=owed,
         fraction=part,
         prorated=prorated,
+        taken=taken,
         taxed=taxed,
         outcome=outcome,
         agrees=outcome == line.total and origin.uncut in (None, taxed.total),
     )
 
 
+def _taken(prorated: Decimal, change: ChangedFee | None) -> list[Taken]:
+    discounts = () if change is None else change.discounts
+    return [Taken(name, part, share(prorated, part)) for name, part in discounts]
+
+
 def _parts(line: KeptLine, price: PriceTerms, origin: Origin, quantity: Decimal) -> list[Part]:
-    if line.kind == "manual":
+    if origin.change is not None and origin.change.billed is not None:
+        return [Part("given_back", origin.change.billed.copy_negate())]
+    if line.kind == "manual" and origin.change is None:
         with exact():
             amount = line.quantity * line.unit_price
         return [Part("units", amount, units=line.quantity, unit_price=line.unit_price)]
@@ -164,6 +197,8 @@ def _quantity(line: KeptLine, origin: Origin) -> Decimal:
 
     A correction's own quantity is only what is more than was billed before.
     """
+    if origin.change is not None:
+        return origin.change.quantity
     with exact():
         if origin.usage is not None and origin.measured is None:
             return max(origin.usage, Decimal(0)) + origin.uses.quantity
@@ -188,13 +223,14 @@ def _cut(taxed: TaxedAmount, total: Decimal) -> TaxedAmount:
 def _price(line: KeptLine) -> PriceTerms:
     document = line.document
     is_fee, is_manual = line.kind == "fee", line.kind == "manual"
+    change = document.get("change", {})
     return PriceTerms(
-        price_id=line.price_id,
+        price_id=change.get("price_id", line.price_id),
         kind="fee" if is_fee else "manual" if is_manual else "metric",
         source_id="",
         display_name="",
-        model=document["model"],
-        properties=document["properties"],
+        model=change.get("model", document["model"]),
+        properties=change.get("properties", document["properties"]),
         payment_term="in_arrears",
         cadence=None,
         quantity=line.quantity,
@@ -204,17 +240,19 @@ def _price(line: KeptLine) -> PriceTerms:
         is_instant=document.get("is_instant", False),
         tax_source=document.get("tax_source"),
         plan_version_id=document.get("plan_version_id"),
+        key=document.get("key", ""),
         interval_id=document.get("interval_id", ""),
+        interval=kept_interval(document["interval"]) if "interval" in document else None,
     )
 
 
 def _origin(line: KeptLine) -> Origin:
     document = line.document
-    start, end = (datetime.fromisoformat(each) for each in document["cycle"])
     quantity, amount = document.get("uses", ("0", "0"))
     billed = document.get("billed")
     return Origin(
-        cycle=Period(start, end),
+        cycle=_kept_window(document["cycle"]),
+        period=_kept_window(document["period"]) if "period" in document else None,
         usage=_decimal(document.get("usage")),
         event_count=document.get("event_count"),
         uses=Uses(Decimal(quantity), Decimal(amount)),
@@ -223,7 +261,14 @@ def _origin(line: KeptLine) -> Origin:
         measured=_decimal(document.get("measured")),
         discounted=_decimal(document.get("discounted")),
         part=Fraction(document["part"]) if "part" in document else None,
+        change=kept_change(document["change"]) if "change" in document else None,
+        carried_from=document.get("carried_from"),
     )
+
+
+def _kept_window(written: Sequence[str]) -> Period:
+    start, end = (datetime.fromisoformat(each) for each in written)
+    return Period(start, end)
 
 
 def _billed(document: Mapping[str, str]) -> Billed:

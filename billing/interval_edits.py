@@ -22,7 +22,8 @@ from billing.interval_refusals import (
     OtherPlanVersion,
     PeriodBilled,
 )
-from billing.intervals import ONE_OFF, Interval, Kind, Mode, Transition, catalogue_rate
+from billing.interval_terms import ONE_OFF, Interval, Kind, Mode, Transition
+from billing.intervals import catalogue_rate
 from billing.periods import boundary, index_at
 from billing.plans import KEY
 from billing.rating import Schedule

@@ -9,50 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
-from typing import Final, Literal
 
 from billing.durations import Duration, parse_duration
 from billing.ids import derived_id
+from billing.interval_terms import ONE_OFF, Interval, Mode
 from billing.periods import Period, period_at
 from billing.rating import Charge, PriceTerms, Schedule, charges_at
-
-Kind = Literal["plan_line", "subscription_owned"]
-Mode = Literal["advance", "arrears"]
-Transition = tuple[datetime, Decimal]
-ONE_OFF: Final = "one_off"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A key's terms in [start, end), the plan's own where it is not stored."""
-
-    interval_id: str
-    key: str
-    kind: Kind
-    price_id: str
-    version_id: str
-    unit_price: Decimal | None
-    """None: the catalogue's."""
-    base_quantity: Decimal
-    transitions: tuple[Transition, ...] = ()
-    cadence: str
-    """ISO 8601, or `one_off`."""
-    mode: Mode
-    bill_date: datetime | None = None
-    start: datetime
-    end: datetime | None = None
-    ends_key: bool = False
-    """Whether the plan's line does not come back after it."""
-    is_stored: bool = True
-
-    def holds(self, instant: datetime) -> bool:
-        """Whether the instant lies in it."""
-        return self.start <= instant and (self.end is None or instant < self.end)
-
-    def quantity_at(self, instant: datetime) -> Decimal:
-        """How many, after the steps until then."""
-        steps = [quantity for at, quantity in self.transitions if at <= instant]
-        return steps[-1] if steps else self.base_quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +104,7 @@ def priced(interval: Interval, price: PriceTerms) -> PriceTerms:
         price,
         key=interval.key,
         interval_id=interval.interval_id,
+        interval=interval,
         payment_term="in_advance" if interval.mode == "advance" else "in_arrears",
         cadence=cadence,
         quantity=interval.base_quantity if price.kind == "fee" else price.quantity,

@@ -11,6 +11,7 @@ from fractions import Fraction
 from billing.late_usage import basis
 from billing.money import exact
 from billing.periods import Period
+from billing.plan_change import ChangedFee
 from billing.proration import share
 from billing.rating import Origin, PriceTerms, RatedLine
 from billing.taxes import TaxBehavior, TaxSource, apply_tax
@@ -28,6 +29,10 @@ class ManualLine:
     tax_rate: Decimal
     """A fraction."""
     tax_source: TaxSource | None = None
+    change: ChangedFee | None = None
+    """What it was worked out from, where a plan change wrote it."""
+    carried_from: str | None = None
+    """The credit whose rest it is."""
 
 
 def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
@@ -35,6 +40,8 @@ def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
     with exact():
         amount = line.quantity * line.unit_price
     taxed = apply_tax(amount, line.tax_rate, behavior)
+    change = line.change
+    discounts = () if change is None else change.discounts
     return RatedLine(
         price=PriceTerms(
             price_id=line.line_id,
@@ -50,6 +57,7 @@ def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
             in_scope=True,
             tax_rate=line.tax_rate,
             tax_source=line.tax_source,
+            plan_version_id=None if change is None else change.plan_version_id,
         ),
         window=line.window,
         quantity=line.quantity,
@@ -58,7 +66,12 @@ def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:
         total_tax=taxed.tax,
         total_amount=taxed.total,
         fraction=Fraction(1),
-        origin=Origin(line.window),
+        origin=Origin(
+            line.window if change is None else change.cycle,
+            change=change,
+            carried_from=line.carried_from,
+        ),
+        adjustment_ids=tuple(adjustment_id for adjustment_id, _ in discounts),
     )
 
 

@@ -15,7 +15,9 @@ from typing import Any, Final, Literal
 from billing import pricing, proration
 from billing.durations import Duration
 from billing.errors import InvalidValue
+from billing.interval_terms import Interval
 from billing.periods import Period, boundary, index_at
+from billing.plan_change import ChangedFee
 from billing.pricing import dynamic
 from billing.taxes import TaxBehavior, TaxSource, apply_tax
 
@@ -55,6 +57,8 @@ class PriceTerms:
     """What the plan calls the line; the same from version to version."""
     interval_id: str = ""
     """The subscription's own terms that it is billed by; see `billing.intervals`."""
+    interval: Interval | None = None
+    """These terms; None also of a line from before lines kept them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,12 @@ class Origin:
     """What a discount is taken off."""
     part: Fraction | None = None
     """The part that a discount takes, or that discounts have left of a correction."""
+    change: ChangedFee | None = None
+    """What a line of a plan change was worked out from."""
+    period: Period | None = None
+    """What it is a part of, where terms changed inside it: bounds of a deal hold for all of it."""
+    carried_from: str | None = None
+    """The line whose invoice could not bear what this one gives back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +236,10 @@ def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> Rat
         rated = _rated(price, quantity)
     else:
         rated = rate_usage(price, measure.usage, measure.uses)[1]
-    origin = Origin(charge.cycle)
+    origin = Origin(charge.cycle, period=charge.period)
     if price.kind != "fee":
-        origin = Origin(charge.cycle, measure.usage, measure.event_count, measure.uses)
+        read = (measure.usage, measure.event_count, measure.uses)
+        origin = Origin(charge.cycle, *read, period=charge.period)
     if measure.adjusted is not None:
         origin = replace(origin, measured=before)
     part = proration.fraction(charge.window, charge.cycle)

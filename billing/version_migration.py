@@ -7,7 +7,7 @@ from typing import Literal
 
 from billing.errors import Conflict
 from billing.interval_refusals import IntervalCoversPrice
-from billing.intervals import Interval
+from billing.interval_terms import Interval
 
 Timing = Literal["next_period", "immediate"]
 

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from models.base import Table, exact, instant, stored_at
+from models.base import Table, document, exact, instant, stored_at
 
 
 class ManualLine(Table, table=True):
@@ -44,5 +45,7 @@ class ManualLine(Table, table=True):
     period_end: datetime = instant()
     idempotency_key: str | None = None
     request_digest: str | None = None
+    plan_change: dict[str, Any] | None = document(nullable=True, default=None)
+    """What a plan change worked it out from; see `billing.plan_change.ChangedFee`."""
     created_at: datetime = stored_at()
     updated_at: datetime = stored_at()

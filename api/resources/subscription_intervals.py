@@ -30,7 +30,7 @@ from api.schema import (
 )
 from billing.errors import InvalidValue
 from billing.interval_edits import AddInterval, EditInterval, Edits
-from billing.intervals import Interval, Transition
+from billing.interval_terms import Interval, Transition
 from models import subscription_intervals as tables
 from models.queries import subscription_intervals as intervals
 from models.queries import subscriptions

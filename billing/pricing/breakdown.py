@@ -25,6 +25,7 @@ PartKind = Literal[
     "greatest_charge",
     "uses",
     "discount",
+    "given_back",
 ]
 
 

@@ -17,6 +17,7 @@ from sqlmodel import select as select_rows
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.adjustments import kept_share, rule_of
+from billing.interval_terms import kept_interval
 from billing.late_usage import (
     LOOKED_BACK_DAYS,
     LOOKED_BACK_PERIODS,
@@ -186,6 +187,7 @@ def _as_billed(price: PriceTerms, window: _Window) -> PriceTerms:
         model=own["model"],
         properties=own["properties"],
         interval_id=own["interval_id"],
+        interval=kept_interval(own["interval"]) if "interval" in own else None,
     )
 
 

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing import manual_lines as rules
 from billing.ids import derived_id
 from billing.periods import Period
+from billing.plan_change import kept_change
 from billing.rating import RatedLine
 from models.base import wall_now
 from models.invoices import Invoice
@@ -101,6 +102,8 @@ def rated(terms: Terms, row: ManualLine) -> RatedLine:
         window=Period(row.period_start, row.period_end),
         tax_rate=found.rate,
         tax_source=found.source,
+        change=None if row.plan_change is None else kept_change(row.plan_change),
+        carried_from=row.carried_from,
     )
     return rules.rate_manual(line, terms.behavior)
 

@@ -10,8 +10,23 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.adjustments import rate_adjusted
 from billing.durations import parse_duration
 from billing.periods import Period
-from billing.plan_change import Amount, PlanNotChangeable, PlanTerms, merged, unused
-from billing.rating import Charge, Measure, PriceTerms, Schedule, charges_at
+from billing.plan_change import (
+    Amount,
+    ChangedFee,
+    PlanNotChangeable,
+    PlanTerms,
+    merged,
+    unused,
+)
+from billing.rating import (
+    Charge,
+    Measure,
+    Origin,
+    PriceTerms,
+    RatedLine,
+    Schedule,
+    charges_at,
+)
 from models.invoices import Invoice, InvoiceLine
 from models.plans import PlanVersion
 from models.queries import adjustments, drafts, invoices
@@ -80,7 +95,13 @@ def _paid(
         amount = line.total_amount if terms.behavior == "inclusive" else line.total_price
         window = Period(line.period_start, line.period_end)
         key = (line.invoice_id, line.price_id or "", str(origin.get("interval_id", "")))
-        found.append((key, Amount(line.display_name, window, amount)))
+        fee = ChangedFee(
+            price_id=line.price_id or "",
+            plan_version_id=origin.get("plan_version_id"),
+            cycle=window,
+            invoice_id=line.invoice_id,
+        )
+        found.append((key, Amount(line.display_name, window, amount, fee)))
     return found
 
 
@@ -103,19 +124,22 @@ async def asked_for(session: AsyncSession, terms: Terms, now: datetime) -> list[
     deal = await adjustments.of_subscription(session, owner.merchant_id, owner.id)
     nothing = [Measure(Decimal(0))] * len(charges)
     lines = rate_adjusted(charges, nothing, deal, terms.behavior)
-    return merged(
-        [
-            (
-                (line.price.price_id,),
-                Amount(
-                    line.price.display_name,
-                    line.window,
-                    line.total_amount if terms.behavior == "inclusive" else line.total_price,
-                ),
-            )
-            for line in lines
-        ]
+    return merged([((line.price.price_id,), _asked(terms, line)) for line in lines])
+
+
+def _asked(terms: Terms, line: RatedLine) -> Amount:
+    amount = line.total_amount if terms.behavior == "inclusive" else line.total_price
+    origin = line.origin or Origin(line.window)
+    fee = ChangedFee(
+        price_id=line.price.price_id,
+        plan_version_id=line.price.plan_version_id,
+        cycle=origin.cycle,
+        model=line.price.model,
+        properties=line.price.properties,
+        quantity=line.quantity,
+        discounts=tuple((name, origin.part) for name in line.adjustment_ids if origin.part),
     )
+    return Amount(line.price.display_name, line.window, amount, fee)
 
 
 def _is_once(price: PriceTerms) -> bool:

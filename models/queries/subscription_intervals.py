@@ -12,7 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from billing.interval_edits import CatalogPrice
-from billing.intervals import Interval, Overlay, PlanPrice, VersionSpan, effective, priced
+from billing.interval_terms import Interval
+from billing.intervals import Overlay, PlanPrice, VersionSpan, effective, priced
 from billing.money import text as plain
 from models.base import wall_now
 from models.invoices import Invoice

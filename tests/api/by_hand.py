@@ -5,6 +5,7 @@ It shares no arithmetic with the product: what it finds out, a person with a cal
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -23,7 +24,8 @@ class Amounts:
 def recompute(told: Any) -> dict[str, Amounts]:
     """Each line's amounts, by its id."""
     behavior = told["taxBehavior"]
-    full = {line["id"]: _full(line, behavior) for line in told["lines"]}
+    billed = _billed_quantities(told["lines"])
+    full = {line["id"]: _full(line, behavior, billed) for line in told["lines"]}
     given = [line for line in told["lines"] if _is_credit(line, full)]
     names = {line["id"] for line in given}
     charged = (amounts.total for name, amounts in full.items() if name not in names)
@@ -70,32 +72,85 @@ def quantity_of(line: Any) -> Fraction:
     steps = line["steps"]
     usage = steps.get("usage")
     if usage is None:
-        return Fraction(steps.get("measuredQuantity", line["quantity"]))
+        sold = Fraction(steps.get("measuredQuantity", line["quantity"]))
+        interval = steps["price"].get("interval")
+        assert interval is None or sold == _agreed(interval, line["window"]["start"]), line
+        return sold
     return max(Fraction(usage["reading"]), Fraction(0)) + Fraction(usage["uses"]["quantity"])
+
+
+def _agreed(interval: Any, start: str) -> Fraction:
+    """How many of a fee the subscription's own terms ask for at an instant."""
+    steps = [
+        step["quantity"] for step in interval["quantityTransitions"]
+        if datetime.fromisoformat(step["effectiveDate"]) <= datetime.fromisoformat(start)
+    ]  # fmt: skip
+    return Fraction([interval["baseQuantity"], *steps][-1])
+
+
+def _values(deal: Any, kind: str) -> list[Fraction]:
+    return [Fraction(term["value"]) for term in deal if term["kind"] == kind]
 
 
 def adjusted(quantity: Fraction, deal: Any) -> Fraction:
     """What is billed of it under a deal: units are waived first, then the bounds hold."""
-    values: dict[str, list[Fraction]] = {}
-    for term in deal:
-        values.setdefault(term["kind"], []).append(Fraction(term["value"]))
-    quantity -= sum(values.get("usageDiscount", []), Fraction(0))
-    quantity = max([quantity, Fraction(0), *values.get("minimumQuantity", [])])
-    return min([quantity, *values.get("maximumQuantity", [])])
+    quantity -= sum(_values(deal, "usageDiscount"), Fraction(0))
+    quantity = max([quantity, Fraction(0), *_values(deal, "minimumQuantity")])
+    return min([quantity, *_values(deal, "maximumQuantity")])
 
 
-def _full(line: Any, behavior: str) -> Amounts:
+def _billed_quantities(lines: Any) -> dict[str, Fraction]:
+    """What is billed of each line's quantity; bounds hold for all lines of a price and period.
+
+    Usage is added up; a fee's quantities are weighed by their time.
+    """
+    together: dict[tuple[str, str, bool], list[Any]] = {}
+    for line in lines:
+        if line["kind"] in ("fee", "metric"):
+            steps = line["steps"]
+            period = steps.get("countedFor", steps["proration"]["cycle"])
+            name = steps["price"].get("priceKey") or steps["price"]["priceId"]
+            key = (name, str(period), "correction" in steps)
+            together.setdefault(key, []).append(line)
+    return {name: found for each in together.values() for name, found in _bounded(each).items()}
+
+
+def _bounded(lines: list[Any]) -> dict[str, Fraction]:
+    deal = lines[0]["steps"]["deal"]
+    waived = sum(_values(deal, "usageDiscount"), Fraction(0))
+    quantities = [max(quantity_of(line) - waived, Fraction(0)) for line in lines]
+    seconds = [Fraction(line["window"]["seconds"]) for line in lines]
+    whole_time = sum(seconds, Fraction(0))
+    weights = [
+        each / whole_time if lines[0]["kind"] == "fee" and whole_time else Fraction(1)
+        for each in seconds
+    ]
+    whole = sum((a * b for a, b in zip(quantities, weights, strict=True)), Fraction(0))
+    aimed = min(
+        [max([whole, *_values(deal, "minimumQuantity")]), *_values(deal, "maximumQuantity")]
+    )
+    if aimed != whole and whole:
+        quantities = [significant(each * aimed / whole, 40) for each in quantities]
+    elif aimed != whole:
+        quantities = [significant(aimed / sum(weights), 40)] * len(lines)
+    return {line["id"]: found for line, found in zip(lines, quantities, strict=True)}
+
+
+def _full(line: Any, behavior: str, billed: dict[str, Fraction]) -> Amounts:
     """What it would come to on an invoice that can bear it."""
     steps = line["steps"]
     price = steps["price"]
-    if line["kind"] == "manual":
+    if (change := steps.get("planChange")) is not None:
+        amount = _of_change(change, price, Fraction(steps["pricedQuantity"]))
+    elif line["kind"] == "manual":
         amount = Fraction(line["quantity"]) * Fraction(line["unitPrice"])
     elif line["kind"] == "adjustment":
         amount = -_share(
             Fraction(steps["discount"]["discountedAmount"]), steps["discount"]["share"]
         )
     else:
-        quantity = adjusted(quantity_of(line), steps["deal"])
+        _check_rate(price)
+        quantity = billed[line["id"]]
         assert quantity == Fraction(steps["pricedQuantity"]), line
         amount = MODELS[price["model"]](price["properties"], quantity)
     correction = steps.get("correction")
@@ -109,11 +164,29 @@ def _full(line: Any, behavior: str) -> Amounts:
     if window != cycle:
         part = Fraction(window["seconds"]) / Fraction(cycle["seconds"])
         amount = significant(amount * part, steps["proration"]["significantDigits"])
+    whole = amount
+    for taken in steps.get("discountsTaken", []):
+        amount -= _share(whole, taken["share"])
     rate = Fraction(steps["tax"]["rate"])
     if behavior == "exclusive":
         return Amounts(amount, amount * rate, amount * (1 + rate))
     net = significant(amount / (1 + rate), steps["tax"]["significantDigits"]) if rate else amount
     return Amounts(net, amount - net, amount)
+
+
+def _of_change(change: Any, price: Any, quantity: Fraction) -> Fraction:
+    """What a plan change gives back is what was billed; what it asks for is a price."""
+    if change["kind"] == "given_back":
+        return -Fraction(change["billedAmount"])
+    return MODELS[price["model"]](price["properties"], quantity)
+
+
+def _check_rate(price: Any) -> None:
+    """A rate of the subscription's own is the price that the line was rated by."""
+    interval = price.get("interval")
+    if interval is not None and interval["unitPrice"] is not None:
+        assert price["model"] == "standard"
+        assert Fraction(price["properties"]["unitPrice"]) == Fraction(interval["unitPrice"])
 
 
 def _share(amount: Fraction, share: Any) -> Fraction:
@@ -165,3 +238,8 @@ MODELS: dict[str, Callable[[Properties, Fraction], Fraction]] = {
     "package": _package,
     "percentage": _percentage,
 }
+
+
+def instant(text: str) -> datetime:
+    """An instant as the wire writes it."""
+    return datetime.fromisoformat(text)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.durations import Duration
-from billing.intervals import Boundary, Interval, Overlay, charges_under, priced
+from billing.interval_terms import Interval
+from billing.intervals import Boundary, Overlay, charges_under, priced
 from billing.periods import Period
 from billing.rating import PriceTerms, Schedule, rate_charge
 

@@ -20,9 +20,9 @@ from billing.interval_edits import (
     free_from,
 )
 from billing.interval_refusals import IntervalCoversPrice, ObligationCut, PeriodBilled
+from billing.interval_terms import Interval
 from billing.intervals import (
     Boundary,
-    Interval,
     Overlay,
     PlanPrice,
     VersionSpan,
