@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import issuing
+from activities import entitlements, issuing
 from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
 from activities.subscription_periods import ClosingInvoice
@@ -90,3 +90,4 @@ async def _mark_terminated(
         termination_reason=command.reason,
         termination_change_reason=command.change_reason,
     )
+    await entitlements.end(session, subscription, command.now)

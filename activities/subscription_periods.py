@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities import entitlements
 from billing.durations import parse_duration
 from billing.errors import InvalidValue, NotFound
 from billing.ids import derived_id
@@ -150,6 +151,7 @@ async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
     first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
     paid_until = now if first is None or first.issued_at is None else first.issued_at
     await open_invoice(session, terms, sequence_number=1, ended=window_at(terms, paid_until))
+    await entitlements.follow(session, subscription, now)
 
 
 async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
@@ -166,6 +168,7 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     )
     if coming is None:
         raise NotFound(f"No version to follow {subscription.plan_version_id}")
+    is_new = coming.id != subscription.plan_version_id
     await subscriptions.change(
         session,
         subscription.merchant_id,
@@ -191,6 +194,8 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
         ended=_coming_of(invoice),
         run=Run(resumed_at=invoice.resumed_at),
     )
+    if is_new:
+        await entitlements.follow(session, subscription, _coming_of(invoice).start)
     await bind_close(session, subscription, invoice.sequence_number, invoice.grace_period_end)
 
 

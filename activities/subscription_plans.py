@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities import entitlements
 from activities import subscription_periods as periods
 from activities.subscription_versions import pin
 from billing.errors import NotFound
@@ -99,6 +100,7 @@ async def change(session: AsyncSession, terms: Terms, command: ChangePlan) -> No
         ended=Period(command.now, window_at(new, command.now).end),
         run=periods.Run(resumed_at=command.now),
     )
+    await entitlements.follow(session, terms.subscription, command.now)
 
 
 async def _running(session: AsyncSession, terms: Terms, now: datetime) -> Invoice:

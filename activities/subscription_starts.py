@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import issuing
+from activities import entitlements, issuing
 from activities import subscription_periods as periods
 from activities.customers import DescribedCustomer, customer_of
 from billing.durations import parse_duration
@@ -81,6 +81,7 @@ async def create(session: AsyncSession, command: CreateSubscription) -> CreatedS
     session.add(subscription)
     await session.flush()
     await _begin_billing(session, Terms(subscription, plan, customer), now)
+    await entitlements.follow(session, subscription, now)
     await _owe_workflow(session, subscription, now)
     return CreatedSubscription(subscription.id, created=True)
 

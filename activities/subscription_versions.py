@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities import entitlements
 from activities.subscription_changes import keep_begun_version
 from billing.errors import NotFound
 from billing.version_migration import (
@@ -64,6 +65,7 @@ async def migrate(session: AsyncSession, terms: Terms, command: MigrateVersion) 
     timing = command.timing or _planned_timing(terms)
     changed = not is_same or subscription.version_policy != "pinned"
     await pin(session, terms, None if is_same else target.id, timing)
+    await entitlements.follow(session, subscription, now)
     return MigratedVersion(
         from_version_number=current.number,
         to_version_number=target.number,

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities import entitlements
 from activities import subscription_changes as changes
 from activities import subscription_endings as endings
 from activities import subscription_intervals as own_terms
@@ -209,6 +210,8 @@ class SubscriptionActivities:
         async with self._database.transaction() as session:
             subscription = await _found(session, ref)
             await pauses.resume(session, await drafts.terms_of(session, subscription), ref.now)
+            # The version that bills it now may have come while nothing was billed.
+            await entitlements.follow(session, subscription, ref.now)
             return await _view(session, subscription)
 
     async def plan_change(self, command: ChangePlan) -> PlannedChange:

@@ -30,6 +30,11 @@ from activities.adjustments import (
     DeleteAdjustment,
 )
 from activities.disputes import AnswerDispute, DisputeActivities, OpenDispute
+from activities.entitlements import (
+    EntitlementActivities,
+    ReconciledFeatures,
+    ReconcileFeatures,
+)
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
 from activities.gateways.simulated import SimulatedGateway
 from activities.issuing import collection_workflow_id
@@ -183,6 +188,7 @@ class Commands:
         self._usage_charges = UsageChargeActivities(database)
         self._disputes = DisputeActivities(database)
         self._adjustments = AdjustmentActivities(database)
+        self._entitlements = EntitlementActivities(database)
 
     async def close(self) -> None:
         """Gives back what was opened."""
@@ -472,6 +478,10 @@ class Commands:
     async def delete_adjustment(self, command: DeleteAdjustment) -> bool:
         """Takes an adjustment back: True if it is gone, False if it was only ended."""
         return await self._adjustments.delete_adjustment(command)
+
+    async def reconcile_features(self, command: ReconcileFeatures) -> ReconciledFeatures:
+        """Makes a subscription's entitlements those of its plan, or tells what that would do."""
+        return await self._entitlements.reconcile(command)
 
     async def create_refund(self, command: CreateRefund) -> str:
         """Gives a paid invoice back; returns the refund's id."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities import entitlements
 from api.schema import Body, PriceId, found
 from billing.plans import PlanLineDraft, check_lines, replaced_keys
 from models.base import new_id
@@ -119,6 +120,7 @@ async def make_default(
         await _keep_ids(session, plan, version, now)
     plan.sqlmodel_update({"default_version_id": version.id, "updated_at": now})
     version.updated_at = now
+    await entitlements.follow_plan(session, plan)
 
 
 async def _keep_ids(session: AsyncSession, plan: Plan, version: PlanVersion, now: datetime) -> None:

@@ -24,7 +24,7 @@ from api.schema import (
 from billing.errors import Conflict
 from models import features as tables
 from models.base import new_id
-from models.queries import features, prices, products
+from models.queries import entitlements, features, prices, products
 
 router = APIRouter(prefix="/v0/features", tags=["Features"], route_class=KeptRoute)
 
@@ -79,7 +79,7 @@ class DuplicateKey(Conflict):
 
 
 class FeatureInUse(Conflict):
-    """A living price carries the feature."""
+    """A living price carries the feature, or somebody is entitled to it."""
 
     code = "FEATURE_IN_USE"
 
@@ -137,9 +137,11 @@ async def update_feature(
 
 @router.delete("/{id}", operation_id="deleteFeature", status_code=204)
 async def delete_feature(id: FeatureId, caller: Caller, now: Now, session: Session) -> None:
-    """Delete a feature that no price carries."""
+    """Delete a feature that no price carries and nobody is entitled to."""
     row = found(await features.get(session, caller.merchant_id, id), "feature")
     await _refuse_used(session, row, "Prices carry the feature")
+    if await entitlements.are_standing(session, row.merchant_id, row.id):
+        raise FeatureInUse("Customers are entitled to the feature")
     row.deleted_at = now
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
+from activities import entitlements
 from api.deps import Caller, Now, OwnMerchant, Session
 from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
@@ -218,6 +219,7 @@ async def update_plan(
         changes["version_transition"] = body.version_transition.model_dump(by_alias=True)
     row.sqlmodel_update(changes | {"updated_at": now})
     await _change_lines(session, row, price_ids)
+    await entitlements.follow_plan(session, row)
     return await _answer(session, row)
 
 

@@ -27,6 +27,7 @@ from api.schema import (
 )
 from billing.errors import Conflict, InvalidValue, NotFound
 from billing.prices import PriceDraft, check_price, is_hard_limit
+from billing.provisioning import check_template
 from models import prices as tables
 from models.base import new_id
 from models.features import Feature
@@ -271,12 +272,10 @@ async def _attach(
     row.entitlement_template = None if attached is None else attached.entitlement_template
     if attached is None:
         return None
-    feature = await features.get(session, row.merchant_id, attached.feature_id)
-    kind = (attached.entitlement_template or {}).get("type")
-    if kind is not None and kind != found(feature, "feature").type:
-        message = "Must be of the feature's type"
-        raise InvalidValue(message, field="feature.entitlementTemplate.type")
-    return found(feature, "feature")
+    row_or_none = await features.get(session, row.merchant_id, attached.feature_id)
+    feature = found(row_or_none, "feature")
+    check_template(feature.type, attached.entitlement_template)
+    return feature
 
 
 async def _feature_after(session: Session, row: tables.Price, body: PricePatch) -> Feature | None:

@@ -107,9 +107,12 @@ class World(Story):
         """A customer of the asking test's own."""
         return self.create_customer(fresh("Grace "))
 
-    def a_subscription(self, *, on_clock: bool = True) -> Subscription:
-        """A subscription of the asking test's own, to usage only: it is active at once."""
-        lines: list[PlanLineInput | str] = [self.catalogue.token_price_id]
+    def a_subscription(self, *price_ids: str, on_clock: bool = True) -> Subscription:
+        """A subscription of the asking test's own, to usage unless prices are named.
+
+        Nothing of it is due in advance: it is active at once.
+        """
+        lines: list[PlanLineInput | str] = [*price_ids] or [self.catalogue.token_price_id]
         plan = self.client.plans.create(
             name=fresh("Metered "),
             currency="USD",

@@ -52,6 +52,26 @@ def migrate_subscription_version(world: World) -> None:
     assert (moved.migration.changed, moved.subscription.version_policy) == (True, "pinned")
 
 
+def reconcile_subscription_features(world: World) -> None:
+    """Finds all in place, and only tells so in a preview."""
+    seats = world.client.prices.create(
+        invoice_display_name="Seats",
+        payment_term="in_arrears",
+        properties={"unit_price": "5.00"},
+        fee_id=world.fee_id,
+        billing_cadence="P1M",
+        feature={"feature_id": world.feature_id},
+    )
+    owner = world.a_subscription(seats.id)
+    for is_preview, status in ((True, 200), (False, 201)):
+        told = world.client.subscriptions.reconcile_subscription_features(
+            id=owner.id, dry_run=is_preview
+        )
+        assert (told.dry_run, told.features.added, told.features.failed) == (is_preview, [], [])
+        assert [each.feature_key for each in told.features.skipped] == ["inference"]
+        assert world.exchanges[-1].status == status
+
+
 def edit_subscription_intervals(world: World) -> str:
     """A rate of its own for the metered price, from the next period on."""
     owner = world.a_subscription()
@@ -97,6 +117,7 @@ CASES: dict[str, Callable[[World], object]] = {
     "listSubscriptionAdjustments": list_subscription_adjustments,
     "deleteSubscriptionAdjustment": delete_subscription_adjustment,
     "migrateSubscriptionVersion": migrate_subscription_version,
+    "reconcileSubscriptionFeatures": reconcile_subscription_features,
     "getSubscriptionIntervals": edit_subscription_intervals,
     "editSubscriptionIntervals": edit_subscription_intervals,
     "listSubscriptionIntervalChanges": list_subscription_interval_changes,
