@@ -134,8 +134,7 @@ async def _charged(session: AsyncSession, terms: Terms, running: Invoice) -> set
     """What the open invoice charges, as prices and their windows."""
     step = drafts.step_of(terms, running)
     sets = {
-        version_id: await price_set(session, terms, version_id)
-        for version_id in {step.ended_version_id, step.coming_version_id}
+        version_id: await price_set(session, terms, version_id) for version_id in step.version_ids
     }
     own = await intervals.overlays(session, terms)
     return {

@@ -175,6 +175,7 @@ def _part(charge: Charge, window: Period) -> Charge:
 
 def _of_overlay(overlay: Overlay, at: Boundary) -> Iterator[Charge]:
     interval, price = overlay.interval, overlay.price
+    at = replace(at, schedule=_schedule_of(interval, at.schedule))
     if interval.bill_date is not None:
         if _falls_due(interval.bill_date, at):
             window = Period(interval.bill_date, interval.bill_date)
@@ -190,6 +191,16 @@ def _of_overlay(overlay: Overlay, at: Boundary) -> Iterator[Charge]:
         for window in _steps(clipped, interval):
             counted = replace(charge.price, quantity=interval.quantity_at(window.start))
             yield Charge(counted, window, charge.cycle)
+
+
+def _schedule_of(interval: Interval, schedule: Schedule) -> Schedule:
+    """What begins with the end of the window of a pause, or later, was not paid before it.
+
+    No version brings an interval: it is asked for where it begins.
+    """
+    paid_until = schedule.paid_until
+    is_after = paid_until is not None and paid_until <= interval.start
+    return replace(schedule, entering=frozenset(), paid_until=None if is_after else paid_until)
 
 
 def _falls_due(instant: datetime, at: Boundary) -> bool:

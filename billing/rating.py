@@ -72,15 +72,18 @@ class Schedule:
     """When the last pause ended; nothing is owed for the time between."""
     paid_until: datetime | None = None
     """At the end of a pause: fees in advance are paid for every cycle that began before this."""
+    entering: frozenset[str] = frozenset()
+    """The keys of fees in advance that no boundary has billed yet; see `entering_keys`."""
 
     @property
     def runs_from(self) -> datetime:
         """Since when it is billed without a pause."""
         return self.resumed_at or self.started_at
 
-    def has_paid(self, cycle: Period) -> bool:
+    def has_paid(self, price: PriceTerms, cycle: Period) -> bool:
         """Whether a pause lies between a cycle's fee and now."""
-        return self.paid_until is not None and cycle.start < self.paid_until
+        is_billed = price.key not in self.entering
+        return is_billed and self.paid_until is not None and cycle.start < self.paid_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,32 @@ def charges_at(
     return [charge for price in prices for charge in _owed(price, at)]
 
 
+def entering_keys(
+    billed: Sequence[PriceTerms], coming: Sequence[PriceTerms], cadence: Duration
+) -> frozenset[str]:
+    """The keys of fees in advance that a version brings and the one billed before did not ask.
+
+    The same line or fee at the same cadence is paid for the running cycle, whatever it costs now.
+    `cadence` is the plan's.
+    """
+    known = {name for price in billed if _is_advance(price) for name in _names(price, cadence)}
+    return frozenset(
+        price.key
+        for price in coming
+        if price.key and _is_advance(price) and not known.intersection(_names(price, cadence))
+    )
+
+
+def _is_advance(price: PriceTerms) -> bool:
+    return price.kind == "fee" and price.payment_term == "in_advance"
+
+
+def _names(price: PriceTerms, cadence: Duration) -> list[tuple[str, Duration]]:
+    """What a line is known by from version to version."""
+    length = cadence if price.cadence is None else price.cadence
+    return [(price.key, length), (price.source_id, length)]
+
+
 def rate_charge(
     charge: Charge,
     usage: Decimal,
@@ -320,15 +349,16 @@ def _once(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
 
 
 def _in_advance(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator[Charge]:
-    if at.coming is None:
+    if at.coming is None or at.coming.is_empty:
         return
     anchor, start = at.schedule.anchor, at.coming.start
     index = index_at(anchor, cadence, start)
     if boundary(anchor, cadence, index) < start:
         running = _cycle(anchor, cadence, index)
-        # Later boundaries find this cycle paid already; an obligation waits for its next cycle.
-        is_paid = price.is_obligation or at.schedule.has_paid(running)
-        if at.ended is None and not is_paid:
+        # Later boundaries find this cycle paid already, but of a fee that only now enters; an
+        # obligation waits for its next cycle.
+        is_paid = price.is_obligation or at.schedule.has_paid(price, running)
+        if (at.ended is None or price.key in at.schedule.entering) and not is_paid:
             yield Charge(price, Period(start, running.end), running)
         index += 1
     for cycle in _cycles(anchor, cadence, index):

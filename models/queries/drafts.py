@@ -5,7 +5,7 @@ an invoice that is still open.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -36,6 +36,7 @@ from models.queries import (
     usage_charges,
 )
 from models.queries.late_usage import LateUsage, late_usage
+from models.queries.steps import Step, schedule_at
 from models.queries.subscription_intervals import Overlays
 from models.queries.terms import (
     PriceSet,
@@ -64,20 +65,6 @@ NO_READING = usage.Reading(Decimal(0), 0)
 NOTHING_LATE = LateUsage([], {}, is_complete=True)
 WALLET_CHARGE_MIN = Decimal(1)
 WALLET_CHARGE_MAX = Decimal(5000)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One boundary: the window that ended there, the one that comes, and their plan versions."""
-
-    ended: Period | None
-    ended_version_id: str
-    coming: Period | None
-    coming_version_id: str
-    terminating: bool = False
-    resumed_at: datetime | None = None
-    paid_until: datetime | None = None
-    """Of the last pause before it; see `billing.rating.Schedule`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +112,7 @@ async def rate(
     watermark = await invoices.snapshot(session)
     sets = {
         version_id: await price_set(session, terms, version_id)
-        for version_id in {
-            version for step in steps for version in (step.ended_version_id, step.coming_version_id)
-        }
+        for version_id in {version for step in steps for version in step.version_ids}
     }
     own = await subscription_intervals.overlays(session, terms)
     charges = [charge for step in steps for charge in charges_of(terms, step, sets, own)]
@@ -222,8 +207,7 @@ def charges_of(
     terms: Terms, step: Step, sets: Mapping[str, PriceSet], own: Overlays
 ) -> list[Charge]:
     """Arrears at the ended window's version, advances at the coming one's."""
-    schedule = replace(terms.schedule, resumed_at=step.resumed_at, paid_until=step.paid_until)
-    at = Boundary(schedule, step.ended, step.coming, step.terminating)
+    at = Boundary(schedule_at(terms, step, sets), step.ended, step.coming, step.terminating)
 
     def due(version_id: str) -> list[Charge]:
         return charges_under(sets[version_id].prices, own.over(sets[version_id]), at)
@@ -316,6 +300,7 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
         ended_version_id=arrears_version(terms, invoice),
         coming=coming,
         coming_version_id=invoice.coming_version_id or next_version(terms, invoice.plan_version_id),
+        billed_version_id=invoice.plan_version_id,
         terminating=coming is None or coming.is_empty,
         resumed_at=invoice.resumed_at,
         paid_until=invoice.paid_until,

@@ -47,7 +47,7 @@ async def project(
     sets: dict[str, PriceSet] = {}
     found: list[Projection] = []
     for step in _steps(terms, _first(terms, running, now), span.end):
-        for version_id in {step.ended_version_id, step.coming_version_id} - sets.keys():
+        for version_id in step.version_ids - sets.keys():
             sets[version_id] = await price_set(session, terms, version_id)
         if span.start <= _moment(step):
             charges = charges_of(terms, step, sets, own)
@@ -66,6 +66,7 @@ def _first(terms: Terms, running: Sequence[Invoice], now: datetime) -> Step:
         ended_version_id=version_id,
         coming=window_at(terms, window.end),
         coming_version_id=next_version(terms, version_id),
+        billed_version_id=version_id,
     )
 
 
@@ -89,6 +90,7 @@ def _steps(terms: Terms, first: Step, until: datetime) -> Iterator[Step]:
             ended_version_id=step.coming_version_id,
             coming=window_at(terms, step.coming.end),
             coming_version_id=next_version(terms, step.coming_version_id),
+            billed_version_id=step.coming_version_id,
             resumed_at=step.resumed_at,
         )
 

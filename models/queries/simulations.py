@@ -137,7 +137,7 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
     owners = await subscriptions.among(session, invoice.merchant_id, [invoice.subscription_id])
     terms = await terms_of(session, owners[invoice.subscription_id])
     steps = _steps(terms, invoice)
-    versions = {each for step in steps for each in (step.ended_version_id, step.coming_version_id)}
+    versions = {each for step in steps for each in step.version_ids}
     old_sets = {each: await price_set(session, terms, each) for each in versions}
     new_sets = {each: _under(terms, base, draft) for each, base in old_sets.items()}
     # Terms of the subscription's own stand on both sides: they lie over whatever the plan charges.

@@ -11,7 +11,14 @@ import pytest
 from billing.durations import Duration
 from billing.errors import InvalidValue
 from billing.periods import Period
-from billing.rating import Charge, PriceTerms, Schedule, charges_at, rate_charge
+from billing.rating import (
+    Charge,
+    PriceTerms,
+    Schedule,
+    charges_at,
+    entering_keys,
+    rate_charge,
+)
 
 MONTH = Duration(months=1)
 YEAR = Duration(months=12)
@@ -335,3 +342,49 @@ class TestAfterAPause:
             [FEE, ARREARS_FEE], SCHEDULE, ended=cut, coming=nothing, terminating=True
         )
         assert charges == [Charge(ARREARS_FEE, cut, JANUARY)]
+
+
+LICENCE = replace(FEE, price_id="price_year", source_id="fee_year", key="licence", cadence=YEAR)
+
+
+class TestEntering:
+    """A yearly fee that a version brings into a running year of its anchor."""
+
+    YEAR_2026 = Period(day(1, 1), day(1, 1, 2027))
+    REST = Period(day(3, 1), day(1, 1, 2027))
+
+    def test_owes_the_rest_of_its_cycle_once(self) -> None:
+        enters = replace(SCHEDULE, entering=entering_keys([FEE], [FEE, LICENCE], MONTH))
+        first = charges_at([LICENCE], enters, ended=FEBRUARY, coming=MARCH)
+        assert first == [Charge(LICENCE, self.REST, self.YEAR_2026)]
+        assert charges_at([LICENCE], SCHEDULE, ended=FEBRUARY, coming=MARCH) == []
+
+    def test_after_a_pause_it_was_not_paid_before(self) -> None:
+        resumed = replace(SCHEDULE, resumed_at=day(3, 18), paid_until=day(2, 1))
+        rest = span((3, 18), (4, 1))
+        assert charges_at([LICENCE], resumed, ended=None, coming=rest) == []
+        enters = replace(resumed, entering=frozenset({"licence"}))
+        (charge,) = charges_at([LICENCE], enters, ended=None, coming=rest)
+        assert charge.window == Period(day(3, 18), day(1, 1, 2027))
+
+    def test_nothing_enters_where_no_time_comes(self) -> None:
+        enters = replace(SCHEDULE, entering=frozenset({"licence"}))
+        cut = Period(day(2, 10), day(2, 10))
+        assert charges_at([LICENCE], enters, ended=FEBRUARY, coming=cut) == []
+
+    def test_an_obligation_waits_for_its_next_cycle(self) -> None:
+        enters = replace(SCHEDULE, entering=frozenset({"licence"}))
+        owed_whole = replace(LICENCE, is_obligation=True)
+        assert charges_at([owed_whole], enters, ended=FEBRUARY, coming=MARCH) == []
+
+    def test_what_was_asked_before_does_not_enter(self) -> None:
+        dearer = replace(LICENCE, price_id="price_2", properties={"unitPrice": "500"})
+        renamed = replace(dearer, key="seat")
+        monthly = replace(LICENCE, cadence=MONTH)
+        arrears = replace(LICENCE, payment_term="in_arrears")
+        assert entering_keys([LICENCE], [dearer], MONTH) == frozenset()
+        assert entering_keys([LICENCE], [renamed], MONTH) == frozenset()
+        assert entering_keys([replace(LICENCE, cadence=None)], [LICENCE], YEAR) == frozenset()
+        assert entering_keys([monthly], [LICENCE], MONTH) == {"licence"}
+        assert entering_keys([arrears], [LICENCE], MONTH) == {"licence"}
+        assert entering_keys([], [arrears, USAGE], MONTH) == frozenset()
