@@ -87,6 +87,7 @@ def _steps_of(subscriptions: SubscriptionActivities) -> list[Callable[..., Any]]
     return [
         subscriptions.view_subscription,
         subscriptions.activate_subscription,
+        subscriptions.approve_first_invoice,
         subscriptions.expire_activation,
         subscriptions.roll_period,
         subscriptions.change_subscription,

@@ -39,9 +39,13 @@ async def last_closing(session: AsyncSession, subscription: Subscription) -> Clo
 async def end_pending(
     session: AsyncSession, subscription: Subscription, command: Terminate
 ) -> None:
-    """Cancels the unpaid first invoice and ends the subscription."""
+    """Cancels the first invoice, unpaid or not yet agreed to, and ends the subscription."""
     first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
-    if first is not None and first.status == "ISSUED":
+    if first is not None and first.status == "DRAFT":
+        await invoices.change(
+            session, first.merchant_id, first.id, status="CANCELLED", next_action_at=None
+        )
+    elif first is not None and first.status == "ISSUED":
         locked = await invoices.get(session, first.merchant_id, first.id, lock=True)
         attempts = await payments.attempts_of(session, first.merchant_id, first.id)
         if any(attempt.status == "pending" for attempt in attempts):

@@ -149,8 +149,9 @@ async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
     subscription = terms.subscription
     await subscriptions.change(session, subscription.merchant_id, subscription.id, status="active")
     first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
-    paid_until = now if first is None or first.issued_at is None else first.issued_at
-    await open_invoice(session, terms, sequence_number=1, ended=window_at(terms, paid_until))
+    # The window for which it was made, however late somebody agreed to it or paid.
+    begun = now if first is None else first.grace_period_end
+    await open_invoice(session, terms, sequence_number=1, ended=window_at(terms, begun))
     await entitlements.follow(session, subscription, now)
 
 

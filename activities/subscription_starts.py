@@ -184,7 +184,7 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
     if draft.grand_total > 0:
         subscription.status = "pending_payment"
         await session.flush()
-    status = await _issue_first(session, terms, draft, now)
+    status = await _make_first(session, terms, draft, now)
     if status == "PAID":
         await periods.open_invoice(session, terms, sequence_number=1, ended=running)
 
@@ -203,14 +203,19 @@ async def _refuse_deleted(
         raise InvalidValue(message, field="startedAt")
 
 
-async def _issue_first(session: AsyncSession, terms: Terms, draft: Draft, now: datetime) -> str:
+async def _make_first(session: AsyncSession, terms: Terms, draft: Draft, now: datetime) -> str:
+    """The first invoice, issued unless somebody has to agree to what it asks for."""
+    merchant = await organizations.get(session, terms.subscription.merchant_id)
     invoice = periods.invoice_row(terms, sequence_number=0, period=draft.period)
     invoice.grace_period_end = now
+    invoice.auto_approve = merchant is None or merchant.auto_approve
     await invoices.add(session, invoice)
     await issuing.store_draft(session, invoice, draft)
     stored = await invoices.get(session, invoice.merchant_id, invoice.id)
     if stored is None:
         raise NotFound(f"No invoice {invoice.id}")
+    if draft.grand_total > 0 and not invoice.auto_approve:
+        return stored.status
     return await issuing.issue(session, terms, stored, now)
 
 

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities import entitlements
+from activities import subscription_approvals as approvals
 from activities import subscription_changes as changes
 from activities import subscription_endings as endings
 from activities import subscription_intervals as own_terms
@@ -136,6 +137,16 @@ class SubscriptionActivities:
                 await periods.activate(
                     session, await drafts.terms_of(session, subscription), ref.now
                 )
+            return await _view(session, subscription)
+
+    @activity.defn
+    async def approve_first_invoice(self, ref: SubscriptionRef) -> SubscriptionView:
+        """A person agrees to its first invoice: issued, it can be paid from now on."""
+        async with self._database.transaction() as session:
+            subscription = await _found(session, ref)
+            await approvals.approve_first(
+                session, await drafts.terms_of(session, subscription), ref.now
+            )
             return await _view(session, subscription)
 
     @activity.defn
@@ -279,18 +290,23 @@ async def _view(session: AsyncSession, subscription: Subscription) -> Subscripti
     terms = await drafts.terms_of(session, subscription)
     current = await _open(session, subscription)
     first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
-    pending = subscription.status == "pending_payment"
+    # A draft is collected by nobody, and does not expire.
+    is_asked = subscription.status == "pending_payment" and not _is_draft(first)
     return SubscriptionView(
         status=subscription.status,
         customer_id=subscription.customer_id,
         plan_name=terms.plan.name,
-        first_invoice_id=first.id if pending and first is not None else None,
-        session_expires_at=subscription.session_expires_at if pending else None,
+        first_invoice_id=first.id if is_asked and first is not None else None,
+        session_expires_at=subscription.session_expires_at if is_asked else None,
         next_boundary=None if current is None else current.next_action_at,
         sequence_number=0 if current is None else current.sequence_number,
         ending_at=subscription.ending_at,
         next_reminder=await reminders.next_reminder(session, terms, current),
     )
+
+
+def _is_draft(first: Invoice | None) -> bool:
+    return first is not None and first.status == "DRAFT"
 
 
 async def _open(session: AsyncSession, subscription: Subscription) -> Invoice | None:

@@ -78,7 +78,12 @@ from workflows.payment_collection import (
     PayResult,
     Retry,
 )
-from workflows.subscription import ChangePlanTo, SubscriptionWorkflow, TerminateNow
+from workflows.subscription import (
+    ChangePlanTo,
+    SubscriptionState,
+    SubscriptionWorkflow,
+    TerminateNow,
+)
 from workflows.test_clock import Advance, Advanced, TestClockState, TestClockWorkflow
 
 T = TypeVar("T")
@@ -427,6 +432,16 @@ class Commands:
             )
         )
 
+    async def approve_first_invoice(self, collecting: Collecting) -> None:
+        """Agrees to the first invoice of a subscription; answered when it is issued."""
+        await _reach(
+            lambda: self._client.execute_update_with_start_workflow(
+                SubscriptionWorkflow.approve_first,
+                start_workflow_operation=_subscription(collecting),
+                rpc_timeout=CHANGE_LIMIT,
+            )
+        )
+
     async def retry_payment(self, collecting: Collecting) -> PayResult:
         """Charges the saved card now; without an answer in time it is `Unavailable`."""
         return await _reach(
@@ -548,6 +563,26 @@ def _collection(collecting: Collecting) -> WithStartWorkflowOperation[Any, Any]:
         task_timeout=TASK_TIMEOUT,
         search_attributes=TypedSearchAttributes(attributes.pairs(asdict(collecting))),
         static_summary=f"collect {collecting.collection_id}",
+    )
+
+
+def _subscription(of: Collecting) -> WithStartWorkflowOperation[Any, Any]:
+    """Starts the subscription's workflow where it does not run: its store may be lost."""
+    assert of.subscription_id is not None
+    return WithStartWorkflowOperation(
+        SubscriptionWorkflow.run,
+        SubscriptionState(
+            subscription_id=of.subscription_id,
+            merchant_id=of.merchant_id,
+            clock_id=of.clock_id,
+            clock_now=of.clock_now,
+        ),
+        id=subscription_workflow_id(of.subscription_id),
+        task_queue=BILLING_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        task_timeout=TASK_TIMEOUT,
+        search_attributes=TypedSearchAttributes(attributes.pairs(asdict(of))),
+        static_summary=f"subscription {of.subscription_id}",
     )
 
 

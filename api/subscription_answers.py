@@ -29,9 +29,9 @@ class Breakdown(Wire):
 
 
 class Payment(Wire):
-    """The first payment: what it needs while it is pending, what it was afterwards."""
+    """The first payment: whom or what it waits for, what it was afterwards."""
 
-    status: Literal["pending", "paid"]
+    status: Literal["awaiting_approval", "pending", "paid"]
     amount: str
     invoice_id: str
     breakdown: Absent[Breakdown] = None
@@ -209,12 +209,15 @@ def _payment(row: tables.Subscription, first: FirstInvoice, behind: Behind) -> P
         amount = invoice.grand_total
         shown = amount_text(amount, row.currency) if amount else "0"
         return Payment(status="paid", amount=shown, invoice_id=invoice.id)
+    asked = amount_text(invoice.grand_total, row.currency)
+    if row.status == "pending_payment" and invoice.status == "DRAFT":
+        return Payment(status="awaiting_approval", amount=asked, invoice_id=invoice.id)
     session = behind.sessions.get(invoice.id)
     if row.status != "pending_payment" or session is None:
         return None
     return Payment(
         status="pending",
-        amount=amount_text(invoice.grand_total, row.currency),
+        amount=asked,
         invoice_id=invoice.id,
         breakdown=Breakdown(
             upfront_charges=amount_text(_upfront(first), row.currency),

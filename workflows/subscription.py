@@ -127,6 +127,11 @@ class SubscriptionWorkflow:
         """Bills it by another plan; answered when that is written, or refused."""
         await self._asked(lambda: self._change_plan(request))
 
+    @workflow.update
+    async def approve_first(self) -> None:
+        """A person agrees to the first invoice; answered when it is issued, or refused."""
+        await self._asked(self._approve_first)
+
     async def _asked(self, work: Callable[[], Awaitable[SubscriptionView]]) -> None:
         request = _Request(work)
         self._requests.append(request)
@@ -274,6 +279,17 @@ class SubscriptionWorkflow:
             summary="change",
             **options.DATABASE,
         )
+
+    async def _approve_first(self) -> SubscriptionView:
+        view = await workflow.execute_local_activity_method(
+            SubscriptionActivities.approve_first_invoice,
+            self._ref(),
+            summary="issue the first invoice",
+            **options.DATABASE,
+        )
+        if view.first_invoice_id is not None:
+            await self._collect(view.first_invoice_id, view.customer_id)
+        return view
 
     async def _pause(self) -> SubscriptionView:
         rolled = await workflow.execute_local_activity_method(

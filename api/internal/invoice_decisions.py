@@ -85,8 +85,10 @@ Id = Annotated[InvoiceId, Path(alias="id")]
 @router.post("/approval", operation_id="internalApproveInvoice")
 async def approve_invoice(invoice_id: Id, desk: Desk) -> Invoice:
     """Approve a draft: it is numbered, booked, issued and collected. Twice, it is issued once."""
-    row, _owner, case = await desk.case(invoice_id)
-    if row.status == "DRAFT":
+    row, owner, case = await desk.case(invoice_id)
+    if row.status == "DRAFT" and owner.status == "pending_payment":
+        await desk.commands.approve_first_invoice(case)
+    elif row.status == "DRAFT":
         await desk.commands.approve_invoice(
             Closing(
                 collecting=case,

@@ -23,6 +23,7 @@ WHERE s.test_clock_id IS NULL AND s.status = 'active' AND s.ending_at < :before
 UNION ALL
 SELECT s.merchant_id, 'subscription/' || s.id FROM subscriptions s
 WHERE s.test_clock_id IS NULL AND s.status = 'pending_payment' AND s.session_expires_at < :before
+  AND NOT EXISTS (SELECT FROM invoices i WHERE i.subscription_id = s.id AND i.status = 'DRAFT')
 UNION ALL
 SELECT i.merchant_id, 'invoice-close/' || i.subscription_id || '/' || i.sequence_number
 FROM invoices i JOIN subscriptions s ON s.id = i.subscription_id

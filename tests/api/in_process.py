@@ -41,7 +41,14 @@ from activities.subscriptions import (
     SubscriptionRef,
 )
 from api.app import create_app
-from api.commands import Commands, SetPaused, TerminateSubscription, Unavailable, UpdateSubscription
+from api.commands import (
+    Collecting,
+    Commands,
+    SetPaused,
+    TerminateSubscription,
+    Unavailable,
+    UpdateSubscription,
+)
 from local.gateway import create_gateway
 from models.base import wall_now
 from models.database import Database
@@ -121,6 +128,17 @@ class InProcess(Commands):
                 subscription_id=command.subscription_id,
                 now=await self.now_of(merchant_id, command.subscription_id),
                 changes=command.changes,
+            )
+        )
+
+    async def approve_first_invoice(self, collecting: Collecting) -> None:
+        await self._refuse_away()
+        assert collecting.subscription_id is not None
+        await SubscriptionActivities(self.database).approve_first_invoice(
+            SubscriptionRef(
+                merchant_id=collecting.merchant_id,
+                subscription_id=collecting.subscription_id,
+                now=collecting.clock_now or wall_now(),
             )
         )
 

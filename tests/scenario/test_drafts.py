@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from paygentic_sdk import errors
+from paygentic_sdk.models import PaymentAwaitingApproval, PaymentPending
 
 from tests.scenario.shop import Contract, Shop, at
 from tests.scenario.stage import Playbill, Tale, Telling
@@ -15,6 +16,7 @@ OPENED = at("2025-05-01")
 GRACE = "PT0S"
 AUTO_APPROVE = False
 BOUNDARY = at("2025-06-01")
+FIFTH_OF_MAY = at("2025-05-05")
 FIFTH = at("2025-06-05")
 SECOND = at("2025-07-01")
 IN_MAY = "2025-05-10"
@@ -120,6 +122,80 @@ def ended_while_a_draft_waits(shop: Shop) -> Telling:
     shop.approve(contract, 0)
     shop.approve(contract, 1)
     assert _totals(shop, contract) == ["ISSUED 31.00", "ISSUED 4.13"]
+
+
+def a_first_payment_waits_for_a_person(shop: Shop) -> Telling:
+    """30.00 for May is a draft until 5 May; the four hours to pay begin then.
+
+    Paid within them, June's 30.00 is a draft on 1 June: what was agreed to covers May.
+    """
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "30.00")), pays=False)
+    waiting = contract.first.payment
+    assert isinstance(waiting, PaymentAwaitingApproval)
+    assert (waiting.amount, contract.first.status) == ("30.00", "pending_payment")
+    assert _totals(shop, contract) == ["DRAFT 30.00"]
+    yield FIFTH_OF_MAY
+    assert _totals(shop, contract) == ["DRAFT 30.00"]
+    shop.approve(contract, 0)
+    issued = shop.invoices(contract)[0]
+    assert (issued.id, issued.issued_at) == (waiting.invoice_id, FIFTH_OF_MAY)
+    asked = shop.client.subscriptions.get(id=contract.id).payment
+    assert isinstance(asked, PaymentPending)
+    assert asked.amount == "30.00"
+    shop.transfer(issued.id)
+    shop.await_status(contract, "active")
+    yield BOUNDARY
+    assert _totals(shop, contract)[:2] == ["PAID 30.00", "DRAFT 30.00"]
+
+
+def a_first_payment_that_expires_after_all(shop: Shop) -> Telling:
+    """Agreed to on 5 May, not paid within four hours: the invoice is taken back."""
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "30.00")), pays=False)
+    yield FIFTH_OF_MAY
+    shop.approve(contract, 0)
+    yield at("2025-05-05T03:59")
+    assert _totals(shop, contract) == ["ISSUED 30.00"]
+    yield at("2025-05-05T04:00")
+    ended = shop.client.subscriptions.get(id=contract.id)
+    assert (ended.status, ended.termination_reason) == ("terminated", "payment_session_expired")
+    assert _totals(shop, contract) == ["CANCELLED 30.00"]
+
+
+def a_first_payment_agreed_to_a_month_late(shop: Shop) -> Telling:
+    """May's 30.00 and 2 units; agreed to and paid on 5 June: May's units are still owed.
+
+    1 June was due meanwhile and is billed as it was: 2 x 1.00 + June's 30.00 = 32.00.
+    """
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "30.00"), units), pays=False)
+    shop.use(contract, units, 2, IN_MAY)
+    yield FIFTH
+    shop.approve(contract, 0)
+    shop.transfer(shop.invoices(contract)[0].id)
+    shop.await_status(contract, "active")
+    yield at("2025-06-06")
+    assert _totals(shop, contract)[:2] == ["PAID 30.00", "DRAFT 32.00"]
+
+
+def a_first_payment_that_nobody_agreed_to(shop: Shop) -> Telling:
+    """Ended on 5 May: the draft is gone without a number, and nobody can agree to it any more."""
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "30.00")), pays=False)
+    yield FIFTH_OF_MAY
+    assert shop.terminate(contract).status == "terminated"
+    (gone,) = shop.invoices(contract)
+    assert (gone.status, gone.invoice_number) == ("CANCELLED", None)
+    with pytest.raises(AssertionError, match="INVOICE_NOT_APPROVABLE"):
+        shop.approve(contract, 0)
+
+
+def a_start_without_a_price_needs_nobody(shop: Shop) -> Telling:
+    """Nothing is asked for: active at once; May's 3.00 wait in June as always."""
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "0.00"), units), pays=False)
+    assert contract.first.status == "active"
+    shop.use(contract, units, 3, IN_MAY)
+    yield BOUNDARY
+    assert _totals(shop, contract)[:2] == ["PAID 0.00", "DRAFT 3.00"]
 
 
 def test_tale(tale: Tale, playbill: Playbill) -> None:

@@ -33,6 +33,7 @@ FORBIDDEN_FILE_NAMES = {"common", "utils", "util", "helpers", "helper", "service
 SHARED_ACTIVITIES = {
     "holds": "parts of a transaction that reserving and using share",
     "usage_refunds": "a part of a transaction that a refund and an accepted dispute share",
+    "subscription_approvals": "the part of the writer of subscriptions that lets them be paid",
     "subscription_starts": "the part of the writer of subscriptions that begins them",
     "subscription_periods": "the part of the writer of subscriptions that opens their invoices",
     "subscription_reminders": "the part of the writer of subscriptions that reminds of renewals",
