@@ -19,8 +19,8 @@ from starlette.exceptions import HTTPException
 
 from models.base import wall_now
 from models.database import Database
+from models.event_rows import EventRow
 from models.queries import usage, usage_appends, usage_conflicts
-from models.queries.usage import EventRow
 from models.statement_pipe import StatementPipe
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,13 @@ log = structlog.get_logger(__name__)
 ROWS_MAX = 2_000
 """In one statement; more of them gain nothing and delay the answers."""
 WAITING_MAX = 30_000
-RUNNERS = 1
+MANY_ROWS = 500
+"""So many are worth a second statement beside the first, and a look whether they are a repetition.
+
+Few are not: they are cheaper in one statement, which more of them share the longer they wait.
+"""
+PROBES = 16
+"""How many of many events are looked for: a repeated batch is repeated as a whole, mostly."""
 ATTEMPTS = 2
 # One merchant's mistake in a row must not be everybody's: these halve the batch until it stands
 # alone. All else that goes wrong is the server's, and concerns the whole batch.
@@ -72,9 +78,13 @@ class Committer:
         lot = _Lot(events, live, asyncio.get_running_loop().create_future())
         self._waiting.append(lot)
         self._rows_waiting += len(events)
-        if len(self._runners) < RUNNERS:
+        if self._may_run(len(self._runners)):
             self._start()
         return await lot.answer
+
+    def _may_run(self, others: int) -> bool:
+        """Whether a statement may run beside so many others."""
+        return others == 0 or (others == 1 and self._rows_waiting >= MANY_ROWS)
 
     def _start(self) -> None:
         runner = asyncio.create_task(self._run())
@@ -89,7 +99,7 @@ class Committer:
     async def _run(self) -> None:
         # Once round the loop: requests that have arrived by now share the first statement.
         await asyncio.sleep(0)
-        while self._waiting:
+        while self._waiting and self._may_run(len(self._runners) - 1):
             lots = self._take()
             try:
                 outcomes = await self._stored(lots)
@@ -125,12 +135,46 @@ class Committer:
                 if unstamped:
                     async with self._database.autocommit() as connection:
                         await _stamp(connection, lots)
-                return await self._append(events, unstamped)
+                return await self._new_and_known(events, unstamped)
             except psycopg.OperationalError as error:
                 log.warning("usage_not_stored", kind=type(error).__name__, attempt=attempt)
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError
+
+    async def _new_and_known(
+        self, events: Sequence[EventRow], unstamped: set[str]
+    ) -> list[Outcome]:
+        """Known ones are found without being sent; whatever is not found may be known all the same.
+
+        What has been committed stays, so that it need not be looked for again.
+        """
+        known = await self._known(events) if len(events) >= MANY_ROWS else {}
+        if not known:
+            return await self._append(events, unstamped)
+        fresh = [event for event in events if event.id not in known]
+        appended = iter(await self._append(fresh, unstamped) if fresh else ())
+        differing = [event for event in events if known.get(event.id)]
+        stored = await self._first(differing, unstamped) if differing else {}
+        return [
+            Outcome("duplicate", stored.get(event.id, event))
+            if event.id in known
+            else next(appended)
+            for event in events
+        ]
+
+    async def _known(self, events: Sequence[EventRow]) -> dict[str, bool]:
+        async with self._database.autocommit() as connection:
+            probes = events[:: len(events) // PROBES]
+            if not await usage_appends.known(connection, probes):
+                return {}
+            return await usage_appends.known(connection, events)
+
+    async def _first(
+        self, repeated: Sequence[EventRow], unstamped: set[str]
+    ) -> dict[str, EventRow]:
+        async with self._database.autocommit() as connection:
+            return await _told_apart(connection, repeated, unstamped)
 
     async def _append(self, events: Sequence[EventRow], unstamped: set[str]) -> list[Outcome]:
         try:
@@ -147,8 +191,7 @@ class Committer:
         if created is None:
             return [Outcome("created", event) for event in events]
         repeated = [event for event, new in zip(events, created, strict=True) if not new]
-        async with self._database.autocommit() as connection:
-            stored = await _told_apart(connection, repeated, unstamped)
+        stored = await self._first(repeated, unstamped)
         return [
             Outcome("created", event) if new else Outcome("duplicate", stored.get(event.id, event))
             for event, new in zip(events, created, strict=True)
@@ -158,6 +201,10 @@ class Committer:
         pipe = await self._pipe()
         try:
             return await usage_appends.append(pipe, events)
+        except psycopg.errors.UniqueViolation:
+            # Stored by another since the statement began; nothing of these has been stored.
+            async with self._database.autocommit() as connection:
+                return await usage_appends.append_beside_rivals(connection, events)
         finally:
             if pipe.is_idle:
                 self._pipes.append(pipe)

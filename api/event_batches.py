@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api import cloud_events, event_bodies, event_reading
+from api import cloud_events, event_arrays, event_bodies, event_reading
 from api.auth import Caller
 from api.committer import Committer
 from api.errors import Unprocessable
@@ -23,7 +23,7 @@ from api.fast_lane import refusal
 from api.intake import Refused
 from billing.errors import BillingError, InvalidValue
 from models.base import new_id
-from models.queries.usage import EventRow
+from models.event_rows import EventRow
 
 PATH = "/v0/events/batch"
 BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -71,10 +71,20 @@ class Batch:
         body = _unpacked(headers, await self._request.body())
         content_type = cloud_events.content_type_of(headers)
         if content_type not in LINES and content_type != cloud_events.BATCHED:
-            usual = event_reading.read_all(body, self._caller.merchant_id)
-            if usual is not None and 1 <= len(usual) <= EVENTS_MAX:
-                return await self._answered(dict(enumerate(usual)), [None] * len(usual))
+            rows = await self._rows(body)
+            if rows is not None:
+                return _list_of(await self._entries(rows))
         return await self._one_by_one(headers, body)
+
+    async def _rows(self, body: bytes) -> list[EventRow] | None:
+        """The rows of an array of usual events of types that are read."""
+        merchant_id = self._caller.merchant_id
+        usual = event_arrays.read(body, merchant_id)
+        if usual is None or not 1 <= len(usual.events) <= EVENTS_MAX:
+            return None
+        paths = await paths_of(self._types, merchant_id, usual.types())
+        known = {kind: path for kind, path in paths.items() if path is not None}
+        return usual.rows(merchant_id, known) if len(known) == len(paths) else None
 
     async def _one_by_one(self, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
         texts = _apart(headers, body)
@@ -88,13 +98,8 @@ class Batch:
                 )
             except (BillingError, RequestValidationError, Refused) as error:
                 entries[position] = await self._refused(error)
-        return await self._answered(readings, entries)
-
-    async def _answered(
-        self, readings: Mapping[int, Reading], entries: list[Entry | None]
-    ) -> bytes:
         await self._store(readings, entries)
-        return b'{"object":"list","data":' + msgspec.json.encode(entries) + b"}"
+        return _list_of(entries)
 
     def _read(self, text: bytes | msgspec.Raw) -> Reading:
         usual = event_reading.read(text, self._caller.merchant_id)
@@ -116,16 +121,23 @@ class Batch:
                 continue
             key = reading.event.idempotency_key or new_id("key")
             rows[position] = event_reading.row(reading, merchant_id, key, path)
-        if not rows:
-            return
-        outcomes = await self._committer.store(list(rows.values()), live=self._caller.live)
-        for position, outcome in zip(rows, outcomes, strict=True):
+        if rows:
+            found = await self._entries(list(rows.values()))
+            for position, entry in zip(rows, found, strict=True):
+                entries[position] = entry
+
+    async def _entries(self, rows: Sequence[EventRow]) -> list[Entry]:
+        """What becomes of the rows."""
+        outcomes = await self._committer.store(rows, live=self._caller.live)
+        entries = []
+        for outcome in outcomes:
             try:
                 event = wire(stored(outcome.event, outcome.status))
             except InvalidValue as error:
-                entries[position] = await self._refused(error)
+                entries.append(await self._refused(error))
             else:
-                entries[position] = Entry(outcome.status, event)
+                entries.append(Entry(outcome.status, event))
+        return entries
 
     async def _refused(self, error: Exception) -> Entry:
         """The entry with the body that the event alone would have been answered with."""
@@ -135,6 +147,10 @@ class Batch:
             error = HTTPException(error.status, error.message)
         response = await refusal(self._request, error)
         return Entry("refused", error=msgspec.Raw(bytes(response.body)))
+
+
+def _list_of(entries: Sequence[Entry | None]) -> bytes:
+    return b'{"object":"list","data":' + msgspec.json.encode(entries) + b"}"
 
 
 def unknown_type(event_type: str) -> UnknownEventType:

@@ -14,6 +14,7 @@ from api.event_types import EventTypes
 from api.fast_lane import Answer, Arrived
 from billing.errors import InvalidValue
 from models.base import new_id
+from models.event_rows import EventRow
 from models.queries import usage
 
 PATH = "/v0/events"
@@ -35,7 +36,7 @@ class WireEvent(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True
     external_id: str | None = None
 
 
-def wire(event: usage.EventRow) -> WireEvent:
+def wire(event: EventRow) -> WireEvent:
     """The answer for a stored event."""
     return WireEvent(
         object="event",
@@ -51,7 +52,7 @@ def wire(event: usage.EventRow) -> WireEvent:
     )
 
 
-def stored(outcome_event: usage.EventRow, status: str) -> usage.EventRow:
+def stored(outcome_event: EventRow, status: str) -> EventRow:
     """The event; one that the database cannot hold is refused."""
     if status == "refused":
         raise InvalidValue("A value is out of range", field="data")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from billing.metering import parse_path, value_at
-from models.queries.usage import EventRow
+from models.event_rows import EventRow
 
 TEXT_LENGTH_MAX = 255
 TIMESTAMP_LENGTH_MAX = 64
@@ -21,8 +21,8 @@ DATA_BYTES_MAX = 64 * 1024
 BRACKETS_MAX = 32
 EXPONENT_MAX = 100
 # With every digit made a 0, a number that is too long is a text to look for, an exponent too.
-_ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_MANY_DIGITS = b"0" * 90
+ZEROS = bytes.maketrans(b"123456789", b"000000000")
+MANY_DIGITS = b"0" * 90
 # A number that is its own text, without a detour over Decimal.
 INTEGER_LENGTH_MAX = 18
 _PLAIN_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
@@ -65,9 +65,8 @@ def _exact(text: str) -> Decimal:
 
 
 _EVENT = msgspec.json.Decoder(RawEvent)
-_EVENTS = msgspec.json.Decoder(list[RawEvent])
 _CONTENT = msgspec.json.Decoder(dict[str, Any], float_hook=_exact)
-_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError)
+FAULTS = (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError)
 
 
 def read(text: bytes | msgspec.Raw, merchant_id: str) -> Reading | None:
@@ -75,46 +74,25 @@ def read(text: bytes | msgspec.Raw, merchant_id: str) -> Reading | None:
     text = bytes(text)
     try:
         event = _EVENT.decode(text)
-        if _is_deep(event.data):
+        if is_deep(event.data):
             return None
-        if _is_plain(text):
+        if is_plain(text):
             return _usual(event, merchant_id)
         if b"\\u" in text:
             return None
         text.decode()
         return _printable(event, merchant_id)
-    except _FAULTS:
+    except FAULTS:
         return None
 
 
-def read_all(text: bytes, merchant_id: str) -> list[Reading] | None:
-    """The events of a JSON array, if all are usual: read at once, for a fraction of the time."""
-    if not _is_plain(text):
-        return None
-    readings: list[Reading] = []
-    try:
-        events = _EVENTS.decode(text)
-        # Each brings two brackets of its own: what is over may all stand in one of them.
-        brackets = text.count(b"{") + text.count(b"[")
-        flat = brackets <= 2 * len(events) + BRACKETS_MAX - 2
-        for event in events:
-            if not flat and _is_deep(event.data):
-                return None
-            reading = _usual(event, merchant_id)
-            if reading is None:
-                return None
-            readings.append(reading)
-    except _FAULTS:
-        return None
-    return readings
-
-
-def _is_plain(text: bytes) -> bool:
+def is_plain(text: bytes) -> bool:
     """Whether every string in a JSON text is printable as it stands: JSON has no control codes."""
     return text.isascii() and b"\\" not in text and b"\x7f" not in text
 
 
-def _is_deep(content: msgspec.Raw) -> bool:
+def is_deep(content: msgspec.Raw) -> bool:
+    """Whether a text has more brackets than are stored."""
     text = bytes(content)
     return text.count(b"{") + text.count(b"[") > BRACKETS_MAX
 
@@ -125,12 +103,24 @@ def _usual(event: RawEvent, merchant_id: str) -> Reading | None:
         return None
     if event.namespace is not None and event.namespace != merchant_id:
         return None
-    digits = bytes(event.data).translate(_ZEROS)
-    if digits[:1] != b"{" or len(digits) > DATA_BYTES_MAX or _MANY_DIGITS in digits:
+    text = bytes(event.data)
+    if text[:1] != b"{" or len(text) > DATA_BYTES_MAX:
         return None
-    timestamp = None if event.timestamp is None else _instant(event.timestamp)
-    has_exponent = b"0e" in digits or b"0E" in digits
-    return Reading(event, timestamp, _CONTENT.decode(event.data) if has_exponent else None)
+    digits = text.translate(ZEROS)
+    if MANY_DIGITS in digits:
+        return None
+    timestamp = None if event.timestamp is None else instant(event.timestamp)
+    return Reading(event, timestamp, exactly(text) if has_exponent(digits) else None)
+
+
+def has_exponent(digits: bytes) -> bool:
+    """Whether a number may have one, in a text of which every digit has been made a 0."""
+    return b"0e" in digits or b"0E" in digits
+
+
+def exactly(content: bytes | msgspec.Raw) -> dict[str, Any]:
+    """The content with exact numbers."""
+    return _CONTENT.decode(content)
 
 
 def _printable(event: RawEvent, merchant_id: str) -> Reading | None:
@@ -140,7 +130,7 @@ def _printable(event: RawEvent, merchant_id: str) -> Reading | None:
         return None
     reading = _usual(event, merchant_id)
     if reading is not None:
-        reading.content = _CONTENT.decode(event.data)
+        reading.content = exactly(event.data)
     return reading
 
 
@@ -156,25 +146,24 @@ def row(reading: Reading, merchant_id: str, idempotency_key: str, path: str) -> 
         external_subject=event.external_subject,
         external_id=event.external_id,
         timestamp=reading.timestamp,
-        quantity=_quantity(reading, path),
+        quantity=quantity(event.data, reading.content, path),
         quantity_path=path,
         properties=event.data,
     )
 
 
-def _quantity(reading: Reading, path: str) -> str | None:
+def quantity(text: msgspec.Raw, content: dict[str, Any] | None, path: str) -> str | None:
     """The number at the path with all its digits; None where there is none."""
     if not path:
         return None
     member = _member(path)
-    if reading.content is None and member is not None:
-        text = bytes(member.decode(reading.event.data).value)
+    if content is None and member is not None:
+        found = bytes(member.decode(text).value)
         # A JSON integer has no leading zero.
-        is_short = len(text) <= INTEGER_LENGTH_MAX and text.isdigit()
-        if is_short or _PLAIN_NUMBER.fullmatch(text):
-            return text.decode()
-    content = reading.content
-    value = value_at(_CONTENT.decode(reading.event.data) if content is None else content, path)
+        is_short = len(found) <= INTEGER_LENGTH_MAX and found.isdigit()
+        if is_short or _PLAIN_NUMBER.fullmatch(found):
+            return found.decode()
+    value = value_at(exactly(text) if content is None else content, path)
     return format(value, "f") if isinstance(value, Decimal) else None
 
 
@@ -189,8 +178,12 @@ def _member(path: str) -> msgspec.json.Decoder[Any] | None:
     return msgspec.json.Decoder(msgspec.defstruct("Member", member, rename={"value": names[0]}))
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
+    """An RFC 3339 instant; one without a zone is in UTC."""
     if len(text) > TIMESTAMP_LENGTH_MAX or "T" not in text:
         raise _Unusual
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    zone = moment.tzinfo
+    if zone is UTC:
+        return moment
+    return moment.replace(tzinfo=UTC) if zone is None else moment.astimezone(UTC)

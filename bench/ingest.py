@@ -16,7 +16,8 @@ from bench import stage
 from bench.load import event
 from bench.stage import Load
 from models.database import Database
-from models.queries import usage, usage_appends
+from models.event_rows import EventRow
+from models.queries import usage_appends
 
 ROUNDS = 3
 SECONDS = 2.0
@@ -93,13 +94,13 @@ def _count(here: stage.Stage) -> int:
     return int(row[0]) if row else 0
 
 
-def _rows(here: stage.Stage) -> list[usage.EventRow]:
+def _rows(here: stage.Stage) -> list[EventRow]:
     prefix = f"raw{next(_numbers)}"
     rows = []
     for number in range(BATCH):
         told = msgspec.json.decode(event(prefix, number))
         rows.append(
-            usage.EventRow(
+            EventRow(
                 merchant_id=here.merchant.merchant_id,
                 type=told["type"],
                 source=told["source"],
@@ -141,7 +142,7 @@ def _raw(here: stage.Stage, name: str, writer: Writer) -> dict[str, float]:
 
 
 async def _insert(connection: psycopg.AsyncConnection[Any], batch: list[Any]) -> None:
-    await usage_appends.append_now(connection, batch)
+    await usage_appends.append_beside_rivals(connection, batch)
 
 
 COLUMNS = (
@@ -150,7 +151,7 @@ COLUMNS = (
 )
 
 
-def _copied(batch: list[usage.EventRow]) -> list[bytes]:
+def _copied(batch: list[EventRow]) -> list[bytes]:
     """The text of COPY, written before the time is taken."""
     lines = [
         "\t".join(

@@ -13,7 +13,8 @@ from api.app import create_app, served
 from api.committer import Committer, Outcome
 from local.serve import serve
 from models.database import Database
-from models.queries import usage, usage_appends
+from models.event_rows import EventRow
+from models.queries import usage_appends
 from settings import Settings
 
 ANSWER = b'{"object":"event"}'
@@ -33,9 +34,9 @@ async def null(scope: Scope, receive: Receive, send: Send) -> None:
 class OneByOne(Committer):
     """Each request by a statement of its own: what sharing them is compared with."""
 
-    async def store(self, events: Sequence[usage.EventRow], *, live: bool) -> list[Outcome]:  # noqa: ARG002
+    async def store(self, events: Sequence[EventRow], *, live: bool) -> list[Outcome]:  # noqa: ARG002
         async with self._database.autocommit() as connection:
-            await usage_appends.append_now(connection, events)
+            await usage_appends.append_beside_rivals(connection, events)
         return [Outcome("created", event) for event in events]
 
 

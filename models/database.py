@@ -115,7 +115,8 @@ class Database:
             prepare_threshold=0,
             connect_timeout=CONNECT_SECONDS,
             tcp_user_timeout=ANSWER_SECONDS * 1000,
-            options=f"-c timezone=UTC -c statement_timeout={ANSWER_SECONDS}s",
+            # A plan is kept: made while a table was empty, it must not read all of it later.
+            options=f"-c timezone=UTC -c enable_seqscan=off -c statement_timeout={ANSWER_SECONDS}s",
         )
 
     async def _close_idle(self) -> None:

@@ -8,6 +8,7 @@ after its length, -1 for NULL; instants in microseconds since 2000.
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import msgspec
 import psycopg
@@ -20,9 +21,10 @@ _MICROSECOND = timedelta(microseconds=1)
 _length = struct.Struct(">i").pack
 _integer = struct.Struct(">ii").pack
 _instant = struct.Struct(">iq").pack
+# The length of a document's text, and the version of its format.
+_document = struct.Struct(">ib").pack
 _head = struct.Struct(">iiiii").pack
 _NULL = _length(-1)
-_JSONB_VERSION = b"\x01"
 
 
 class Packed(bytes):
@@ -41,16 +43,27 @@ class _PackedDumper(Dumper):
 psycopg.adapters.register_dumper(Packed, _PackedDumper)
 
 
-def _array(element_type: int, elements: Sequence[bytes]) -> Packed:
-    if not elements:
+def _array(element_type: int, count: int, elements: bytes) -> Packed:
+    """Elements that stand behind one another, each after its length."""
+    if not count:
         return Packed(struct.pack(">iii", 0, 0, element_type))
-    return Packed(_head(1, 1, element_type, len(elements), 1) + b"".join(elements))
+    return Packed(_head(1, 1, element_type, count, 1) + elements)
 
 
 def texts(values: Sequence[str | None]) -> Packed:
-    """A `text[]`; a value that comes again is encoded once."""
-    elements = {value: _text(value) for value in set(values)}
-    return _array(_TEXT, [elements[value] for value in values])
+    """A `text[]`; a value that comes again and again is encoded once."""
+    distinct = set(values)
+    if len(distinct) == 1:
+        elements = _text(values[0]) * len(values)
+    elif 2 * len(distinct) < len(values):
+        known = {value: _text(value) for value in distinct}
+        elements = b"".join([known[value] for value in values])
+    elif None in distinct:
+        elements = b"".join([_text(value) for value in values])
+    else:
+        encoded = map(str.encode, cast("Sequence[str]", values))
+        elements = b"".join([_length(len(value)) + value for value in encoded])
+    return _array(_TEXT, len(values), elements)
 
 
 def _text(value: str | None) -> bytes:
@@ -62,26 +75,25 @@ def _text(value: str | None) -> bytes:
 
 def uuids(values: Sequence[str]) -> Packed:
     """A `uuid[]` of hexadecimal digits."""
-    return _array(_UUID, [b"\0\0\0\x10" + bytes.fromhex(value) for value in values])
+    length = "00000010"
+    return _array(_UUID, len(values), bytes.fromhex("".join([length + each for each in values])))
 
 
 def instants(values: Sequence[datetime | None]) -> Packed:
     """A `timestamptz[]` of aware instants."""
-    return _array(
-        _INSTANT,
-        [
-            _NULL if value is None else _instant(8, (value - _EPOCH) // _MICROSECOND)
-            for value in values
-        ],
-    )
+    elements = [
+        _NULL if value is None else _instant(8, (value - _EPOCH) // _MICROSECOND)
+        for value in values
+    ]
+    return _array(_INSTANT, len(values), b"".join(elements))
 
 
 def integers(values: Sequence[int]) -> Packed:
     """An `integer[]`."""
-    return _array(_INTEGER, [_integer(4, value) for value in values])
+    return _array(_INTEGER, len(values), b"".join([_integer(4, value) for value in values]))
 
 
 def documents(values: Sequence[bytes | msgspec.Raw]) -> Packed:
     """A `jsonb[]` of JSON texts."""
-    elements = [_JSONB_VERSION + bytes(value) for value in values]
-    return _array(_DOCUMENT, [_length(len(element)) + element for element in elements])
+    elements = [_document(len(value) + 1, 1) + value for value in map(bytes, values)]
+    return _array(_DOCUMENT, len(values), b"".join(elements))

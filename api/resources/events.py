@@ -12,6 +12,7 @@ from api.event_lane import stored
 from api.idempotency import KeptRoute
 from api.schema import Absent, Instant, Wire
 from models.base import new_id
+from models.event_rows import EventRow
 from models.queries import usage
 
 router = APIRouter(prefix="/v0/events", tags=["Events"], route_class=KeptRoute)
@@ -32,7 +33,7 @@ class Event(Wire):
     external_id: Absent[str] = None
 
     @classmethod
-    def of(cls, row: usage.EventRow) -> Self:
+    def of(cls, row: EventRow) -> Self:
         """The answer for a row."""
         return cls.from_row(row, id=usage.event_id(row.id), namespace=row.merchant_id)
 

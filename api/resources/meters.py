@@ -25,6 +25,7 @@ from api.schema import (
 from billing.durations import Duration
 from billing.errors import InvalidValue
 from models.billable_metrics import BillableMetric
+from models.event_rows import EventRow
 from models.queries import billable_metrics, usage, usage_rollups
 from models.queries.usage import EventFilter, GroupSlice, Reading, Selection
 
@@ -150,7 +151,7 @@ async def list_billable_metric_events(
     )
 
 
-def _meter_event(row: usage.EventRow) -> dict[str, Any]:
+def _meter_event(row: EventRow) -> dict[str, Any]:
     event = {
         "object": "meterEvent",
         "id": usage.event_id(row.id),

@@ -4,13 +4,10 @@ Another store (a column store, say) would replace this module and `usage_appends
 aggregation equals `billing.metering.aggregate` on the same events, which a property test holds.
 """
 
-import json
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +45,7 @@ from billing.metering import (
 )
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
+from models.event_rows import EventRow
 from models.usage import QuantityPath, UsageEvent
 from models.usage_voids import UsageVoid
 
@@ -61,49 +59,6 @@ READINGS_MAX = 10_000
 
 
 _ENCODER = msgspec.json.Encoder()
-
-
-class EventRow(msgspec.Struct, kw_only=True, gc=False):
-    """An event as it is stored; `properties` is its JSON text, so that numbers keep every digit.
-
-    Without a timestamp it cannot be stored yet.
-    """
-
-    merchant_id: str
-    type: str
-    source: str
-    idempotency_key: str
-    subject: str | None = None
-    external_subject: str | None = None
-    external_id: str | None = None
-    timestamp: datetime | None = None
-    quantity: str | None = None
-    quantity_path: str = ""
-    properties: msgspec.Raw
-    id: str = ""
-    checksum: int = 0
-
-    def __post_init__(self) -> None:
-        """The same merchant, source and key make the same id; other content another checksum."""
-        # No part holds a control character, so 0x00 keeps ("ab", "c") and ("a", "bc") apart.
-        key = f"{self.merchant_id}\0{self.source}\0{self.idempotency_key}"
-        self.id = blake2b(key.encode(), digest_size=16).hexdigest()
-        about = (self.type, self.subject, self.external_subject, self.external_id, self.timestamp)
-        # Signed, as PostgreSQL's integer is.
-        self.checksum = zlib.crc32(self.properties, zlib.crc32(_ENCODER.encode(about))) - 2**31
-
-    def says_the_same(self, other: "EventRow", *, whenever: bool) -> bool:
-        """Whether both have the same content, however it is spelled."""
-        return (
-            (self.type, self.subject, self.external_subject, self.external_id)
-            == (other.type, other.subject, other.external_subject, other.external_id)
-            and (whenever or self.timestamp == other.timestamp)
-            and _content(self.properties) == _content(other.properties)
-        )
-
-
-def _content(properties: msgspec.Raw) -> Any:
-    return json.loads(bytes(properties), parse_float=Decimal, parse_int=Decimal)
 
 
 @dataclass(frozen=True, slots=True)

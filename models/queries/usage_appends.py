@@ -3,17 +3,19 @@
 What is new is told by the ids that come back: an event whose key is known is not stored again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from psycopg import AsyncConnection, AsyncRawCursor
 
 from models import packing
 from models.database import Database
+from models.event_rows import EventRow
 from models.packing import Packed
-from models.queries.usage import EventRow
 from models.statement_pipe import StatementPipe
 
+# OFFSET 0 keeps a subquery by itself: one look into the index for each row, whatever the planner
+# knew of the table when the statement was prepared. As a join it might read the whole table.
 _APPEND: Final = """
 WITH paths AS (
     INSERT INTO usage_quantity_paths (merchant_id, type, path)
@@ -29,13 +31,25 @@ FROM unnest(
     $4::uuid[], $5::timestamptz[], $6::integer[], $7::text[], $8::text[], $9::text[], $10::text[],
     $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[]
 ) AS given (i, t, c, m, y, s, x, o, k, e, q, d)
+"""
+# What PostgreSQL does for a conflict costs more than looking first, where there is none.
+_WITHOUT_RIVALS: Final = f"""{_APPEND}
+WHERE NOT EXISTS (SELECT FROM usage_events WHERE id = i OFFSET 0)
+RETURNING id
+"""
+_BESIDE_RIVALS: Final = f"""{_APPEND}
 ON CONFLICT DO NOTHING
 RETURNING id
+"""
+_KNOWN: Final = """
+SELECT i, stored.checksum <> c
+FROM unnest($1::uuid[], $2::integer[]) AS given (i, c),
+     LATERAL (SELECT checksum FROM usage_events WHERE id = i OFFSET 0) AS stored
 """
 _PARAMETERS: Final = 15
 
 
-def _packed(events: Sequence[EventRow]) -> list[Packed]:
+def _packed(events: Iterable[EventRow]) -> list[Packed]:
     """The parameters of the statement."""
     paths = sorted({(event.merchant_id, event.type, event.quantity_path) for event in events})
     # In the order of their ids: two statements with the same events cannot wait for each other.
@@ -66,27 +80,40 @@ def _id_of(event: EventRow) -> str:
 async def opened(database: Database) -> StatementPipe:
     """A pipe for `append`."""
     connection = await database.connect()
-    return await StatementPipe.opened(connection, _APPEND.encode(), _PARAMETERS)
+    return await StatementPipe.opened(connection, _WITHOUT_RIVALS.encode(), _PARAMETERS)
 
 
 async def append(pipe: StatementPipe, events: Sequence[EventRow]) -> list[bool] | None:
-    """Stores the events; whether each is new (its first time, also in here); None: all are new."""
-    stored = await pipe.run(_packed(events))
+    """Stores the events; whether each is new (its first time, also in here); None: all are new.
+
+    Raises UniqueViolation, and stores nothing, where another stores one of them at this moment.
+    """
+    firsts = {event.id: event for event in reversed(events)}
+    stored = await pipe.run(_packed(firsts.values()))
     if stored.ntuples == len(events):
         return None
     ids = (stored.get_value(row, 0) for row in range(stored.ntuples))
     return _first_times(events, {key.hex() for key in ids if key is not None})
 
 
-async def append_now(
+async def append_beside_rivals(
     connection: AsyncConnection[Any], events: Sequence[EventRow]
 ) -> list[bool] | None:
-    """As `append`, on any connection."""
+    """As `append`, on any connection; where another stores one of them, this waits for it."""
     async with AsyncRawCursor(connection) as cursor:
-        await cursor.execute(_APPEND, _packed(events))
+        await cursor.execute(_BESIDE_RIVALS, _packed(events))
         if cursor.rowcount == len(events):
             return None
         return _first_times(events, {key.hex for (key,) in await cursor.fetchall()})
+
+
+async def known(connection: AsyncConnection[Any], events: Sequence[EventRow]) -> dict[str, bool]:
+    """Those of the events that are stored, by id; whether their content may be another."""
+    ids = packing.uuids([event.id for event in events])
+    checksums = packing.integers([event.checksum for event in events])
+    async with AsyncRawCursor(connection) as cursor:
+        await cursor.execute(_KNOWN, [ids, checksums])
+        return {key.hex: differs for key, differs in await cursor.fetchall()}
 
 
 def _first_times(events: Sequence[EventRow], fresh: set[str]) -> list[bool]:

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from models.queries.usage import EventRow
+from models.event_rows import EventRow
 from models.usage import UsageConflict
 
 _NOTE = """

@@ -10,14 +10,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import new_id
 from models.database import Database
-from models.queries import usage, usage_appends
+from models.event_rows import EventRow
+from models.queries import usage_appends
 from tests.activity.rows import Shop
 
 
 async def report(database: Database, shop: Shop, amounts: Sequence[int], first: datetime) -> None:
     """One event an amount, a minute apart."""
     events = [
-        usage.EventRow(
+        EventRow(
             merchant_id=shop.merchant_id,
             source="test",
             idempotency_key=new_id("key"),
@@ -34,9 +35,9 @@ async def report(database: Database, shop: Shop, amounts: Sequence[int], first: 
         assert all(await appended(session, events))
 
 
-async def appended(session: AsyncSession, events: Sequence[usage.EventRow]) -> list[bool]:
+async def appended(session: AsyncSession, events: Sequence[EventRow]) -> list[bool]:
     """Stores events in the session's transaction; whether each is new."""
     raw = await (await session.connection()).get_raw_connection()
     assert isinstance(raw.driver_connection, AsyncConnection)
-    created = await usage_appends.append_now(raw.driver_connection, events)
+    created = await usage_appends.append_beside_rivals(raw.driver_connection, events)
     return [True] * len(events) if created is None else created

@@ -15,14 +15,15 @@ from api import committer
 from api.committer import Committer
 from models.base import new_id, wall_now
 from models.database import Database
-from models.queries import usage
+from models.event_rows import EventRow
+from tests.activity.usage import appended
 from tests.conftest import client_of
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def an_event(merchant: CreatedMerchant, key: str | None = None, **fields: object) -> usage.EventRow:
+def an_event(merchant: CreatedMerchant, key: str | None = None, **fields: object) -> EventRow:
     values: dict[str, object] = {
         "merchant_id": merchant.merchant_id,
         "type": "llm",
@@ -32,7 +33,7 @@ def an_event(merchant: CreatedMerchant, key: str | None = None, **fields: object
         "timestamp": WHEN,
         "properties": Raw(b'{"tokens":1}'),
     }
-    return usage.EventRow(**{**values, **fields})  # type: ignore[arg-type]
+    return EventRow(**{**values, **fields})  # type: ignore[arg-type]
 
 
 async def stored(database: Database, merchant: CreatedMerchant) -> tuple[int, int]:
@@ -203,3 +204,110 @@ async def test_connections_that_were_cut_are_replaced(
         if cut:
             await asyncio.sleep(0.1)
     assert await stored(database, merchant) == (3, 3)
+
+
+async def test_a_large_batch_that_comes_again_is_known(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """What is known, what is new, what says something else: each is told, and nothing is lost."""
+    first = [an_event(merchant, f"k{number}") for number in range(committer.MANY_ROWS)]
+    under_test = Committer(database)
+    await under_test.store(first, live=True)
+    other = an_event(merchant, "k7", properties=Raw(b'{"tokens":2}'))
+    spelled = an_event(merchant, "k8", properties=Raw(b'{"tokens": 1.0}'))
+    unstamped = an_event(merchant, "k9", timestamp=None)
+    again = [an_event(merchant, event.idempotency_key) for event in first]
+    again[7:10] = [other, spelled, unstamped]
+    fresh = [an_event(merchant, f"new{number}") for number in (1, 2, 1)]
+    outcomes = await under_test.store([*again, *fresh], live=True)
+    assert [each.status for each in outcomes] == [
+        *["duplicate"] * len(again),
+        *("created", "created", "duplicate"),
+    ]
+    assert bytes(outcomes[7].event.properties) == b'{"tokens": 1}'
+    assert outcomes[9].event.timestamp == WHEN
+    assert await stored(database, merchant) == (len(first) + 2, 2)
+    conflicts = text("SELECT idempotency_key FROM usage_conflicts WHERE merchant_id = :merchant")
+    async with database.transaction() as session:
+        found = await (await session.connection()).execute(
+            conflicts, {"merchant": merchant.merchant_id}
+        )
+        assert list(found.scalars()) == ["k7"]
+
+
+async def test_a_repetition_that_no_probe_sees_is_known_all_the_same(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    under_test = Committer(database)
+    await under_test.store([an_event(merchant, "k1")], live=True)
+    events = [an_event(merchant, f"k{number}") for number in range(committer.MANY_ROWS)]
+    outcomes = await under_test.store(events, live=True)
+    assert [each.status for each in outcomes].count("duplicate") == 1
+    assert outcomes[1].status == "duplicate"
+    assert (await stored(database, merchant))[0] == committer.MANY_ROWS
+
+
+@pytest.mark.parametrize("keys", [["k5"], [f"k{number}" for number in range(10)]], ids=len)
+async def test_an_event_that_another_is_storing_is_stored_once(
+    database: Database, merchant: CreatedMerchant, keys: list[str]
+) -> None:
+    """The other's transaction is still open when the statement looks, and commits afterwards."""
+    events = [an_event(merchant, key) for key in keys]
+    async with database.transaction() as session:
+        assert await appended(session, [an_event(merchant, "k5")]) == [True]
+        storing = asyncio.create_task(Committer(database).store(events, live=True))
+        await _until_somebody_waits(database)
+        assert not storing.done()
+    outcomes = await storing
+    assert [each.status for each in outcomes] == [
+        "duplicate" if key == "k5" else "created" for key in keys
+    ]
+    assert (await stored(database, merchant))[0] == len(keys)
+
+
+async def test_an_event_that_another_gives_up_is_stored(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    committing = Committer(database)
+    async with database.transaction() as session:
+        unfinished = await session.begin_nested()
+        await appended(session, [an_event(merchant, "k1")])
+        storing = asyncio.create_task(committing.store([an_event(merchant, "k1")], live=True))
+        await _until_somebody_waits(database)
+        await unfinished.rollback()
+    (outcome,) = await storing
+    assert outcome.status == "created"
+    assert (await stored(database, merchant))[0] == 1
+
+
+async def _until_somebody_waits(database: Database) -> None:
+    """Until a statement waits for another's transaction."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity AS there USING (pid) "
+        "WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database()"
+    )
+    async with database.autocommit() as connection:
+        while True:
+            row = await (await connection.execute(waiting)).fetchone()
+            if row is not None and row[0]:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_large_batches_beside_each_other_are_all_stored(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """Two statements run at once; the same events in another order wait for no one in a ring."""
+    under_test = Committer(database)
+    keys = [f"k{number}" for number in range(2 * committer.MANY_ROWS)]
+    orders = (keys, keys[::-1], keys[: committer.MANY_ROWS], ["single"])
+    answers = await asyncio.gather(
+        *(
+            under_test.store([an_event(merchant, key) for key in order], live=True)
+            for order in orders
+        )
+    )
+    statuses = [outcome.status for answer in answers for outcome in answer]
+    assert statuses.count("created") == len(keys) + 1
+    assert statuses.count("refused") == 0
+    assert (await stored(database, merchant))[0] == len(keys) + 1

@@ -13,7 +13,7 @@ from activities.organizations import CreatedMerchant
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.database import Database
-from models.queries import usage
+from models.event_rows import EventRow
 from tests.activity.usage import appended
 from tests.factories import a_customer, a_metric, a_product
 
@@ -48,7 +48,7 @@ async def meter(database: Database, merchant: CreatedMerchant) -> Meter:
     return made
 
 
-def an_event(meter: Meter, hours: int, data: dict[str, Any], **fields: Any) -> usage.EventRow:
+def an_event(meter: Meter, hours: int, data: dict[str, Any], **fields: Any) -> EventRow:
     defaults: dict[str, Any] = {
         "source": "s",
         "idempotency_key": str(hours),
@@ -57,7 +57,7 @@ def an_event(meter: Meter, hours: int, data: dict[str, Any], **fields: Any) -> u
         "external_subject": None,
         "external_id": None,
     }
-    return usage.EventRow(
+    return EventRow(
         merchant_id=meter.metric.merchant_id,
         timestamp=START + timedelta(hours=hours),
         properties=Raw(json.dumps(data)),

@@ -19,6 +19,7 @@ from billing.metering import AGGREGATIONS, Aggregation, Event, MetricDefinition,
 from models.base import new_id
 from models.billable_metrics import BillableMetric
 from models.database import Database
+from models.event_rows import EventRow
 from models.queries import usage
 from tests.activity.usage import appended
 
@@ -147,7 +148,7 @@ async def test_sql_equals_the_oracle(
     metrics = [a_metric(merchant_id, name, path, event_from) for name in AGGREGATIONS]
     metrics.append(a_metric(merchant_id, "UNIQUE_COUNT", None, event_from))
     rows = [
-        usage.EventRow(
+        EventRow(
             merchant_id=merchant_id,
             source="s",
             idempotency_key=str(at),

@@ -17,6 +17,7 @@ from activities.organizations import CreateMerchant, OrganizationActivities
 from models.base import new_id, wall_now
 from models.billable_metrics import BillableMetric
 from models.database import Database
+from models.event_rows import EventRow
 from models.queries import usage, usage_rollups, usage_voids
 from models.queries.usage import Selection
 from models.usage_voids import UsageVoid
@@ -79,10 +80,10 @@ async def an_owner(database: Database, path: str, since: datetime | None) -> Own
     return Owner(made.merchant_id, customer.id, metrics)
 
 
-def rows_of(owner: Owner, events: Sequence[Draw], path: str) -> list[usage.EventRow]:
+def rows_of(owner: Owner, events: Sequence[Draw], path: str) -> list[EventRow]:
     subjects = {"cus_a": owner.customer_id}
     return [
-        usage.EventRow(
+        EventRow(
             merchant_id=owner.merchant_id,
             source="s",
             idempotency_key=new_id("key"),
@@ -99,7 +100,7 @@ def rows_of(owner: Owner, events: Sequence[Draw], path: str) -> list[usage.Event
     ]
 
 
-async def void(database: Database, owner: Owner, row: usage.EventRow) -> None:
+async def void(database: Database, owner: Owner, row: EventRow) -> None:
     assert row.timestamp is not None
     async with database.transaction() as session:
         await usage_voids.add(
@@ -139,7 +140,7 @@ async def test_sums_say_what_the_events_say(
 ) -> None:
     path, arriving = paths
     owner = await an_owner(database, path, since)
-    stored: list[usage.EventRow] = []
+    stored: list[EventRow] = []
     for stage in told:
         rows = rows_of(owner, stage.events, arriving)
         async with database.transaction() as session:

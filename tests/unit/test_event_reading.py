@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from api import event_reading
+from api import event_arrays, event_reading
 from api.event_reading import Reading
+from models.event_rows import EventRow
 
 MERCHANT = "org_1"
 USUAL: dict[str, Any] = {
@@ -47,20 +48,55 @@ def one_by_one(events: list[dict[str, Any]]) -> list[Reading | None]:
     return [event_reading.read(told(event)[1:-1], MERCHANT) for event in events]
 
 
+def rows_of(readings: list[Reading | None], path: str) -> list[EventRow]:
+    """The rows of events that were read one by one."""
+    return [
+        event_reading.row(each, MERCHANT, str(each.event.idempotency_key), path)
+        for each in readings
+        if each is not None
+    ]
+
+
 def test_usual_events_are_read_at_once() -> None:
-    events = [USUAL, {**USUAL, "data": {"tokens": "12.5"}}, {**USUAL, "subject": "cus_2"}]
-    readings = event_reading.read_all(told(*events), MERCHANT)
-    assert readings is not None
-    assert readings == one_by_one(events)
-    rows = [event_reading.row(each, MERCHANT, "key", "$.tokens") for each in readings]
-    assert [row.quantity for row in rows] == ["5", "12.5", "5"]
+    events = [
+        USUAL,
+        {**USUAL, "data": {"tokens": "12.5"}},
+        {**USUAL, "subject": "cus_2"},
+        {**USUAL, "source": "other", "namespace": MERCHANT, "externalId": "x"},
+        {**USUAL, "subject": None, "externalSubject": "e", "timestamp": None},
+        {**USUAL, "idempotencyKey": "another", "timestamp": "2026-03-01T01:00:00+01:00"},
+    ]
+    usual = event_arrays.read(told(*events), MERCHANT)
+    assert usual is not None
+    rows = usual.rows(MERCHANT, {"llm": "$.tokens"})
+    assert rows == rows_of(one_by_one(events), "$.tokens")
+    assert [row.quantity for row in rows] == ["5", "12.5", "5", "5", "5", "5"]
+    # The key is one merchant's and one source's.
+    assert [row.id == rows[0].id for row in rows] == [True, True, True, False, True, False]
+
+
+def test_events_of_several_types_are_read_by_their_own_paths() -> None:
+    events = [USUAL, {**USUAL, "type": "gpu", "data": {"tokens": 5, "hours": 7}}]
+    usual = event_arrays.read(told(*events), MERCHANT)
+    assert usual is not None
+    assert usual.types() == {"llm", "gpu"}
+    rows = usual.rows(MERCHANT, {"llm": "$.tokens", "gpu": "$.hours"})
+    assert [row.quantity for row in rows] == ["5", "7"]
+
+
+def test_events_without_a_key_get_one_each() -> None:
+    event = {name: value for name, value in USUAL.items() if name != "idempotencyKey"}
+    usual = event_arrays.read(told(event, event), MERCHANT)
+    assert usual is not None
+    first, second = usual.rows(MERCHANT, {"llm": ""})
+    assert first.id != second.id
 
 
 @pytest.mark.parametrize("change", UNUSUAL, ids=lambda change: next(iter(change)))
 def test_one_unusual_event_leaves_all_to_the_other_way(change: dict[str, Any]) -> None:
     event = {**USUAL, **change}
     assert event_reading.read(told(event, ascii_only=False)[1:-1], MERCHANT) is None
-    assert event_reading.read_all(told(USUAL, event, ascii_only=False), MERCHANT) is None
+    assert event_arrays.read(told(USUAL, event, ascii_only=False), MERCHANT) is None
 
 
 NUMBERS = st.one_of(
@@ -77,18 +113,17 @@ NUMBERS = st.one_of(
 @given(st.lists(NUMBERS, min_size=1, max_size=5))
 def test_every_number_is_read_alike(values: list[Any]) -> None:
     events = [{**USUAL, "data": {"n": value, "other": "9e9"}} for value in values]
-    readings = event_reading.read_all(told(*events), MERCHANT)
+    usual = event_arrays.read(told(*events), MERCHANT)
     apart = one_by_one(events)
-    if readings is None:
+    if usual is None:
         assert b"\\" in told(*events) or b"\x7f" in told(*events) or None in apart
         return
-    for reading, alone in zip(readings, apart, strict=True):
-        assert alone is not None
-        for path in ("$.n", "$.n.n", "$.none", ""):
-            quick = event_reading.row(reading, MERCHANT, "k", path)
-            assert quick == event_reading.row(alone, MERCHANT, "k", path)
-            careful = exact(reading, path)
-            assert _number(quick.quantity) == _number(careful)
+    assert None not in apart
+    for path in ("$.n", "$.n.n", "$.none", ""):
+        quick = usual.rows(MERCHANT, {"llm": path})
+        assert quick == rows_of(apart, path)
+        careful = [exact(reading, path) for reading in apart if reading is not None]
+        assert [_number(row.quantity) for row in quick] == [_number(each) for each in careful]
 
 
 def exact(reading: Reading, path: str) -> str | None:
