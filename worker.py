@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.gateways.port import PaymentGateway
@@ -52,8 +52,7 @@ WORKFLOWS = [
     UsageRetentionWorkflow,
     UsageRollupWorkflow,
 ]
-# Deterministic as far as workflows use them (messages and pure rules); loading them once for all
-# workflows instead of once per instance makes the first task of each some thirty times faster.
+# Deterministic as far as workflows use them (messages and pure rules): loaded once for all.
 PASSED_THROUGH = (
     "activities",
     "billing",
@@ -71,15 +70,16 @@ PASSED_THROUGH = (
 )
 
 
-def workflow_runner(*, strict: bool = False) -> SandboxedWorkflowRunner:
-    """The sandbox, with the one list of what passes through it.
+def workflow_runner(*, strict: bool = False) -> WorkflowRunner:
+    """How workflows run: as they are, which is cheap, or strictly, in the sandbox, for tests.
 
-    A strict one, for tests, loads the workflows' own modules for each instance too and so sees
-    what they do that is not deterministic; that costs more than most workflows do (docs/adr/0043).
+    The sandbox loads the workflows' modules for each instance and so sees what they do that is not
+    deterministic; it costs more than most workflows do (docs/adr/0043).
     """
-    modules = PASSED_THROUGH if strict else ("workflows", *PASSED_THROUGH)
+    if not strict:
+        return UnsandboxedWorkflowRunner()
     return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules)
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     )
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import httpx2
 from paygentic_sdk import Paygentic
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from bench import stage, trivial
 from local.demo import stack
 from local.story import PAYING_CARD, Numbers, Story
+from workflows.payloads import DATA_CONVERTER
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 QUARTERS = [
@@ -159,9 +159,7 @@ def _memory(pid: int) -> float:
 
 async def _trivial(addresses: dict[str, str]) -> dict[str, float]:
     """CPU of the smallest workflow: this process, as its worker and client, and Temporal."""
-    client = await Client.connect(
-        addresses["temporalAddress"], data_converter=pydantic_data_converter
-    )
+    client = await Client.connect(addresses["temporalAddress"], data_converter=DATA_CONVERTER)
     processes = _processes()
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -191,9 +189,7 @@ async def _trivial(addresses: dict[str, str]) -> dict[str, float]:
 
 async def _histories(addresses: dict[str, str], members: Members) -> dict[str, float]:
     """Events of a subscription's history by closed period, and of one close and one collection."""
-    client = await Client.connect(
-        addresses["temporalAddress"], data_converter=pydantic_data_converter
-    )
+    client = await Client.connect(addresses["temporalAddress"], data_converter=DATA_CONVERTER)
 
     async def events(workflow_id: str) -> float:
         """Of its newest run: a year fits into one."""

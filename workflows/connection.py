@@ -8,11 +8,11 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
 )
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from workflows import attributes
+from workflows.payloads import DATA_CONVERTER
 
 DEFAULT_ADDRESS = "localhost:7233"
 
@@ -33,7 +33,7 @@ async def connect(
         config["namespace"] = namespace
     if not patient:
         config["retry_config"] = RetryConfig(max_retries=2, max_elapsed_time_millis=800)
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+    return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy)
 
 
 async def register_search_attributes(client: Client) -> None:

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from worker import WORKFLOWS, workflow_runner
 from workflows import attributes
 from workflows.options import BILLING_QUEUE, PAYMENTS_QUEUE
+from workflows.payloads import DATA_CONVERTER
 
 # This server leaks a time lock now and then when an abandoned child starts: its clock then runs
 # at wall speed until the next sleep. A stalled sleep is asked for again, up to the same instant.
@@ -59,7 +59,7 @@ async def simulation() -> AsyncIterator[Simulation]:
     """A fresh server for each test: it starts in a tenth of a second."""
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=shutil.which("temporal-test-server") or _beside_python(),
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
     )
     async with env:
         await env.client.operator_service.add_search_attributes(

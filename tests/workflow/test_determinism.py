@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from tests.workflow.changed import ChangedInvoiceClose
 from worker import WORKFLOWS, workflow_runner
+from workflows.payloads import DATA_CONVERTER
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
@@ -39,7 +39,7 @@ def test_every_process_of_the_story_is_recorded() -> None:
 async def test_a_recorded_history_replays(path: Path) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS,
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         workflow_runner=workflow_runner(strict=True),
     )
     await replayer.replay_workflow(_history(path))
@@ -47,6 +47,6 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 
 async def test_a_changed_sequence_of_commands_is_noticed() -> None:
     path = next(path for path in HISTORIES if path.stem.startswith("invoice-close"))
-    replayer = Replayer(workflows=[ChangedInvoiceClose], data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=[ChangedInvoiceClose], data_converter=DATA_CONVERTER)
     with pytest.raises(NondeterminismError):
         await replayer.replay_workflow(_history(path))
