@@ -106,7 +106,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
     invoices = InvoiceActivities(database)
     refunds = RefundActivities(database, gateway)
     reservations = ReservationActivities(database)
-    test_clocks = TestClockActivities(database, client, relay.start_owed)
+    test_clocks = TestClockActivities(database, client, relay)
     billing = Worker(
         client,
         task_queue=BILLING_QUEUE,

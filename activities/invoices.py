@@ -38,6 +38,8 @@ class FinalizedInvoice:
     status: str
     invoice_number: str | None
     grand_total: str
+    is_handed_over: bool = False
+    """Its collection is owed by rows; else an older worker issued it, and a child is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ def _finalized(invoice: Invoice) -> FinalizedInvoice:
         status=invoice.status,
         invoice_number=invoice.invoice_number,
         grand_total=str(invoice.grand_total),
+        is_handed_over=True,
     )
 
 

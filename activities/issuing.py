@@ -10,20 +10,16 @@ from decimal import Decimal
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities import collecting
 from billing import ledger as bookkeeping
 from billing.ids import derived_id
 from billing.invoicing import check_transition, due_at, invoice_number
 from models.base import wall_now
 from models.invoices import Invoice
 from models.payments import PaymentSession
-from models.queries import invoices, ledger, manual_lines, payments, test_clocks
+from models.queries import invoices, ledger, manual_lines, payments
 from models.queries.drafts import Draft, Terms, line_rows
 from models.queries.parties import of_customer
-
-
-def collection_workflow_id(collection_id: str) -> str:
-    """The id of the PaymentCollection workflow of an invoice or payment."""
-    return f"payment/{collection_id}"
 
 
 async def store_draft(session: AsyncSession, invoice: Invoice, draft: Draft) -> None:
@@ -85,12 +81,7 @@ async def issue(session: AsyncSession, terms: Terms, invoice: Invoice, now: date
     await _book(session, invoice, now)
     if owed:
         await payments.add_session(session, _session_row(terms, invoice))
-        await test_clocks.bind(
-            session,
-            invoice.merchant_id,
-            terms.subscription.test_clock_id,
-            collection_workflow_id(invoice.id),
-        )
+        await collecting.owe(session, [(terms.subscription, invoice)])
     return status
 
 

@@ -7,11 +7,12 @@ makes the repetition harmless.
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.client import Client
+from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -110,6 +111,19 @@ class OutboxRelay:
             await self._start(row)
             await outbox.mark_sent(session, merchant_id, workflow_id)
         return True
+
+    def opening(self, start: outbox.WorkflowStart) -> WithStartWorkflowOperation[Any, Any]:
+        """The same start, to be made together with an update of the workflow."""
+        return WithStartWorkflowOperation(
+            start.workflow_type,
+            start.argument,
+            id=start.workflow_id,
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            search_attributes=TypedSearchAttributes(self._attributes(start.argument)),
+            task_timeout=self._task_timeout,
+        )
 
     async def _start(self, row: OutboxRow) -> None:
         argument: dict[str, object] = row.argument

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import issuing
+from activities import collecting, issuing
 from activities.gateways.port import ChargeOutcome, ChargeRequest, PaymentGateway, SavedCard
 from billing import ledger as bookkeeping
 from billing.dunning import next_attempt_at
@@ -26,6 +26,7 @@ from models.notifications import Notification
 from models.payments import Payment, PaymentAttempt, PaymentSession
 from models.queries import customers as customer_rows
 from models.queries import invoices, ledger, notifications, outbox, payments, subscriptions
+from models.subscriptions import Subscription
 
 PAYABLE_INVOICE = ("ISSUED", "PAYMENT_FAILED")
 SETUP_SESSION_LIFE = timedelta(days=30)
@@ -53,6 +54,13 @@ class CollectionRef:
     merchant_id: str
     collection_id: str
     now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCollection(CollectionRef):
+    """Reads what is to be collected; `begins`: and opens the saved card's first attempt at once."""
+
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +238,7 @@ class PaymentActivities:
                 session,
                 outbox.WorkflowStart(
                     merchant_id=row.merchant_id,
-                    workflow_id=issuing.collection_workflow_id(row.id),
+                    workflow_id=collecting.collection_workflow_id(row.id),
                     workflow_type="PaymentCollection",
                     argument={"collection_id": row.id, "merchant_id": row.merchant_id},
                 ),
@@ -323,10 +331,22 @@ class PaymentActivities:
             return SettledOutside(settled=True)
 
     @activity.defn
-    async def open_collection(self, ref: CollectionRef) -> Collection:
-        """Reads what is to be collected and how far it has come."""
+    async def open_collection(self, command: OpenCollection) -> Collection:
+        """Reads what is to be collected and how far it has come.
+
+        Where the saved card is to be charged at once, the attempt is pending when this answers.
+        """
         async with self._database.transaction() as session:
-            return await _collection(session, ref.merchant_id, ref.collection_id)
+            found = await _load(session, command.merchant_id, command.collection_id)
+            if command.begins and found.begins_by_itself:
+                attempt = BeginAttempt(
+                    merchant_id=command.merchant_id,
+                    collection_id=command.collection_id,
+                    number=1,
+                    now=command.now,
+                )
+                await _begin(session, found, attempt)
+            return found.collection()
 
     @activity.defn
     async def begin_attempt(self, command: BeginAttempt) -> BegunAttempt:
@@ -335,21 +355,8 @@ class PaymentActivities:
         An attempt still pending is answered again: no second one beside it.
         """
         async with self._database.transaction() as session:
-            payable = await _payable(session, command.merchant_id, command.collection_id)
-            if not payable.is_open:
-                return BegunAttempt(attempt_id=None, refusal="not_payable")
-            made = await payments.attempts_of(session, command.merchant_id, command.collection_id)
-            if made and made[-1].status == "pending":
-                return BegunAttempt(attempt_id=made[-1].id)
-            if command.is_retry and _was_retried(made, command):
-                return BegunAttempt(attempt_id=None, refusal="too_soon")
-            method_id = await _method_id(session, payable, command)
-            attempt = _attempt_row(payable, command, method_id)
-            await payments.add_attempt(session, attempt)
-            if method_id is None:
-                await _show_retry(session, payable, command)
-                return BegunAttempt(attempt_id=None, refusal="no_payment_method")
-            return BegunAttempt(attempt_id=attempt.id)
+            found = await _load(session, command.merchant_id, command.collection_id)
+            return await _begin(session, found, command)
 
     @activity.defn
     async def charge(self, ref: AttemptRef) -> ChargeOutcome:
@@ -384,13 +391,14 @@ class PaymentActivities:
             )
             if attempt is None:
                 raise NotFound(f"No payment attempt {command.attempt_id}")
+            found = await _load(session, attempt.merchant_id, attempt.collection_id)
             if attempt.status == "pending":
-                await _record(session, attempt, command)
+                await _record(session, found, attempt, command)
             return RecordedAttempt(
                 status=attempt.status,
                 decline_code=attempt.decline_code,
                 message=attempt.message,
-                collection=await _collection(session, attempt.merchant_id, attempt.collection_id),
+                collection=found.collection(),
             )
 
     @activity.defn
@@ -431,13 +439,21 @@ class PaymentActivities:
 class _Payable:
     """An invoice or a payment, as far as collecting it goes."""
 
-    is_open: bool
-    status: str
     amount: Decimal
     currency: str
     customer_id: str | None
     invoice: Invoice | None
     payment: Payment | None
+
+    @property
+    def status(self) -> str:
+        """As its row stands by now."""
+        row = self.invoice or self.payment
+        return "" if row is None else row.status
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (PAYABLE_INVOICE if self.invoice is not None else ("pending",))
 
 
 async def _payable(session: AsyncSession, merchant_id: str, collection_id: str) -> _Payable:
@@ -446,8 +462,6 @@ async def _payable(session: AsyncSession, merchant_id: str, collection_id: str) 
         if invoice is None:
             raise NotFound(f"No invoice {collection_id}")
         return _Payable(
-            is_open=invoice.status in PAYABLE_INVOICE,
-            status=invoice.status,
             amount=issuing.unpaid(invoice),
             currency=invoice.currency,
             customer_id=invoice.customer_id,
@@ -458,8 +472,6 @@ async def _payable(session: AsyncSession, merchant_id: str, collection_id: str) 
     if payment is None:
         raise NotFound(f"No payment {collection_id}")
     return _Payable(
-        is_open=payment.status == "pending",
-        status=payment.status,
         amount=payment.amount,
         currency=payment.currency,
         customer_id=payment.customer_id,
@@ -468,47 +480,91 @@ async def _payable(session: AsyncSession, merchant_id: str, collection_id: str) 
     )
 
 
-async def _collection(session: AsyncSession, merchant_id: str, collection_id: str) -> Collection:
-    payable = await _payable(session, merchant_id, collection_id)
-    made = await payments.attempts_of(session, merchant_id, collection_id)
-    failed = [row for row in made if row.status == "failed" and row.origin == "automatic"]
-    pending = made[-1] if made and made[-1].status == "pending" else None
-    subscription = None
-    if payable.invoice is not None:
-        subscription = await subscriptions.get(
-            session, merchant_id, payable.invoice.subscription_id
+@dataclass(slots=True)
+class _Found:
+    """What is collected, and what has been tried: read once a transaction, under its lock."""
+
+    payable: _Payable
+    attempts: list[PaymentAttempt]
+    subscription: Subscription | None
+    method_id: str | None
+    """The customer's newest saved card."""
+
+    @property
+    def failed(self) -> list[PaymentAttempt]:
+        """Dunning's own attempts that failed; those that somebody asked for are not counted."""
+        return [
+            row for row in self.attempts if row.status == "failed" and row.origin == "automatic"
+        ]
+
+    @property
+    def activates(self) -> bool:
+        return self.subscription is not None and self.subscription.status == "pending_payment"
+
+    @property
+    def begins_by_itself(self) -> bool:
+        """Whether the saved card is charged now, before anybody waits for anything."""
+        subscription = self.subscription
+        if self.attempts or subscription is None or not subscription.auto_charge:
+            return False
+        return self.payable.status == "ISSUED" and not (self.activates and self.method_id is None)
+
+    def collection(self) -> Collection:
+        """As the workflow is told."""
+        payable, subscription, failed = self.payable, self.subscription, self.failed
+        last = self.attempts[-1] if self.attempts else None
+        pending = last if last is not None and last.status == "pending" else None
+        expires_at = payable.payment.expires_at if payable.payment is not None else None
+        if self.activates and subscription is not None:
+            expires_at = subscription.session_expires_at
+        return Collection(
+            is_open=payable.is_open,
+            status=payable.status,
+            customer_id=payable.customer_id,
+            subscription_id=None if subscription is None else subscription.id,
+            activates_subscription=self.activates,
+            auto_charge=subscription is not None and subscription.auto_charge,
+            has_method=self.method_id is not None,
+            expires_at=expires_at,
+            attempts=len(self.attempts),
+            failed_automatic=len(failed),
+            first_failed_at=failed[0].attempted_at if failed else None,
+            pending_attempt_id=None if pending is None else pending.id,
+            pending_number=None if pending is None else pending.number,
         )
-    activates = subscription is not None and subscription.status == "pending_payment"
-    method = None
-    if payable.customer_id is not None:
+
+
+async def _load(session: AsyncSession, merchant_id: str, collection_id: str) -> _Found:
+    payable = await _payable(session, merchant_id, collection_id)
+    subscription, method = None, None
+    if payable.invoice is not None:
+        subscription, method = await payments.payer_of(session, payable.invoice)
+    elif payable.customer_id is not None:
         method = await payments.newest_method(session, merchant_id, payable.customer_id)
-    expires_at = payable.payment.expires_at if payable.payment is not None else None
-    if activates and subscription is not None:
-        expires_at = subscription.session_expires_at
-    return Collection(
-        is_open=payable.is_open,
-        status=payable.status,
-        customer_id=payable.customer_id,
-        subscription_id=None if subscription is None else subscription.id,
-        activates_subscription=activates,
-        auto_charge=subscription is not None and subscription.auto_charge,
-        has_method=method is not None,
-        expires_at=expires_at,
-        attempts=len(made),
-        failed_automatic=len(failed),
-        first_failed_at=failed[0].attempted_at if failed else None,
-        pending_attempt_id=None if pending is None else pending.id,
-        pending_number=None if pending is None else pending.number,
+    return _Found(
+        payable=payable,
+        attempts=await payments.attempts_of(session, merchant_id, collection_id),
+        subscription=subscription,
+        method_id=None if method is None else method.gateway_method_id,
     )
 
 
-async def _method_id(session: AsyncSession, payable: _Payable, command: BeginAttempt) -> str | None:
-    if command.card is not None:
-        return command.card.gateway_method_id
-    if payable.customer_id is None:
-        return None
-    method = await payments.newest_method(session, command.merchant_id, payable.customer_id)
-    return None if method is None else method.gateway_method_id
+async def _begin(session: AsyncSession, found: _Found, command: BeginAttempt) -> BegunAttempt:
+    if not found.payable.is_open:
+        return BegunAttempt(attempt_id=None, refusal="not_payable")
+    made = found.attempts
+    if made and made[-1].status == "pending":
+        return BegunAttempt(attempt_id=made[-1].id)
+    if command.is_retry and _was_retried(made, command):
+        return BegunAttempt(attempt_id=None, refusal="too_soon")
+    method_id = found.method_id if command.card is None else command.card.gateway_method_id
+    attempt = _attempt_row(found.payable, command, method_id)
+    await payments.add_attempt(session, attempt)
+    made.append(attempt)
+    if method_id is None:
+        await _show_retry(session, found)
+        return BegunAttempt(attempt_id=None, refusal="no_payment_method")
+    return BegunAttempt(attempt_id=attempt.id)
 
 
 def _attempt_row(payable: _Payable, command: BeginAttempt, method_id: str | None) -> PaymentAttempt:
@@ -598,26 +654,23 @@ async def _replace_link(session: AsyncSession, invoice: Invoice, now: datetime) 
     return row.id
 
 
-async def _show_retry(
-    session: AsyncSession, payable: _Payable, command: BeginAttempt | RecordAttempt
-) -> None:
+async def _show_retry(session: AsyncSession, found: _Found) -> None:
     """Shows on the invoice when it is tried next."""
-    invoice = payable.invoice
-    if invoice is None or invoice.status != "ISSUED":
+    invoice, failed = found.payable.invoice, found.failed
+    if invoice is None or invoice.status != "ISSUED" or not failed:
         return
-    made = await payments.attempts_of(session, invoice.merchant_id, invoice.id)
-    failed = [row for row in made if row.status == "failed" and row.origin == "automatic"]
-    if failed:
-        await invoices.change(
-            session,
-            command.merchant_id,
-            invoice.id,
-            next_action_at=next_attempt_at(failed[0].attempted_at, len(failed)),
-        )
+    await invoices.change(
+        session,
+        invoice.merchant_id,
+        invoice.id,
+        next_action_at=next_attempt_at(failed[0].attempted_at, len(failed)),
+    )
 
 
-async def _record(session: AsyncSession, attempt: PaymentAttempt, command: RecordAttempt) -> None:
-    outcome = command.outcome
+async def _record(
+    session: AsyncSession, found: _Found, attempt: PaymentAttempt, command: RecordAttempt
+) -> None:
+    outcome, payable = command.outcome, found.payable
     await payments.change_attempt(
         session,
         attempt.merchant_id,
@@ -628,9 +681,8 @@ async def _record(session: AsyncSession, attempt: PaymentAttempt, command: Recor
         message=outcome.message,
         resolved_at=command.now,
     )
-    payable = await _payable(session, attempt.merchant_id, attempt.collection_id)
     if outcome.status != "succeeded":
-        await _show_retry(session, payable, command)
+        await _show_retry(session, found)
         return
     if payable.invoice is not None:
         await _pay_invoice(session, payable.invoice, attempt, command.now)
@@ -651,18 +703,22 @@ async def _record(session: AsyncSession, attempt: PaymentAttempt, command: Recor
         completed_at=command.now,
         provider_payment_ref=outcome.charge_id,
     )
-    card = command.card
-    if card is not None and card.save and payable.customer_id is not None:
-        saved = SavedCard(
-            payment_method_id=card.gateway_method_id,
-            brand=card.brand,
-            last4=card.last4,
-            exp_month=card.exp_month,
-            exp_year=card.exp_year,
-        )
-        await payments.add_method(
-            session, _method_row(attempt.merchant_id, payable.customer_id, saved)
-        )
+    await _save_card(session, found, command)
+
+
+async def _save_card(session: AsyncSession, found: _Found, command: RecordAttempt) -> None:
+    card, customer_id = command.card, found.payable.customer_id
+    if card is None or not card.save or customer_id is None:
+        return
+    saved = SavedCard(
+        payment_method_id=card.gateway_method_id,
+        brand=card.brand,
+        last4=card.last4,
+        exp_month=card.exp_month,
+        exp_year=card.exp_year,
+    )
+    await payments.add_method(session, _method_row(command.merchant_id, customer_id, saved))
+    found.method_id = found.method_id or card.gateway_method_id
 
 
 async def _pay_invoice(

@@ -13,8 +13,9 @@ from billing.periods import Period
 from models.invoices import Invoice
 from models.organizations import Merchant
 from models.queries import drafts, invoices, organizations, plans, subscriptions
-from models.queries import test_clocks as clocks
 from models.queries.drafts import Terms, window_at
+from models.queries.handovers import Handover, hand_over
+from models.queries.outbox import WorkflowStart
 from models.subscriptions import Subscription
 
 
@@ -25,6 +26,8 @@ class ClosingInvoice:
     invoice_id: str
     sequence_number: int
     grace_period_end: datetime
+    is_owed: bool = False
+    """Its start is owed by rows; else an older worker closed it, and a child is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +144,7 @@ async def cut(session: AsyncSession, terms: Terms, invoice: Invoice, cut: Cut) -
         grace_period_end=grace_end,
         next_action_at=grace_end,
     )
-    await bind_close(session, terms.subscription, invoice.sequence_number, grace_end)
+    await _owe_close(session, terms.subscription, invoice, grace_end)
 
 
 async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
@@ -197,7 +200,7 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     )
     if is_new:
         await entitlements.follow(session, subscription, _coming_of(invoice).start)
-    await bind_close(session, subscription, invoice.sequence_number, invoice.grace_period_end)
+    await _owe_close(session, subscription, invoice, invoice.grace_period_end)
 
 
 def closing_of(invoice: Invoice) -> ClosingInvoice | None:
@@ -208,6 +211,7 @@ def closing_of(invoice: Invoice) -> ClosingInvoice | None:
         invoice_id=invoice.id,
         sequence_number=invoice.sequence_number,
         grace_period_end=invoice.grace_period_end,
+        is_owed=True,
     )
 
 
@@ -218,14 +222,21 @@ def _coming_of(invoice: Invoice) -> Period:
     return Period(start, invoice.coming_to)
 
 
-async def bind_close(
-    session: AsyncSession, subscription: Subscription, sequence_number: int, grace_end: datetime
+async def _owe_close(
+    session: AsyncSession, subscription: Subscription, invoice: Invoice, grace_end: datetime
 ) -> None:
-    """Puts the InvoiceClose workflow on the subscription's test clock, if it has one."""
-    await clocks.bind(
-        session,
-        subscription.merchant_id,
-        subscription.test_clock_id,
-        close_workflow_id(subscription.id, sequence_number),
-        due_at=grace_end,
+    """Hands it to its InvoiceClose workflow, which has nothing to do before `grace_end`."""
+    start = WorkflowStart(
+        merchant_id=invoice.merchant_id,
+        workflow_id=close_workflow_id(subscription.id, invoice.sequence_number),
+        workflow_type="InvoiceClose",
+        argument={
+            "merchant_id": invoice.merchant_id,
+            "customer_id": invoice.customer_id,
+            "invoice_id": invoice.id,
+            "subscription_id": subscription.id,
+            "grace_period_end": grace_end.isoformat(),
+        },
     )
+    handover = Handover(start=start, clock_id=subscription.test_clock_id, due_at=grace_end)
+    await hand_over(session, [handover])

@@ -106,8 +106,7 @@ async def _now_for(session: AsyncSession, command: CreateSubscription) -> dateti
     merchant = await organizations.get(session, command.merchant_id)
     if merchant is None or merchant.live:
         raise InvalidValue("Test clocks exist only in the sandbox", field="testClockId")
-    # Locked: the clock is neither moved nor deleted before the subscription stands on it.
-    clock = await clocks.get(session, command.merchant_id, command.test_clock_id, lock=True)
+    clock = await clocks.hold(session, command.merchant_id, command.test_clock_id)
     if clock is None or clock.deleted_at is not None:
         raise NotFound(f"No test clock {command.test_clock_id}")
     return clock.current_time

@@ -52,6 +52,8 @@ class RollPeriod:
     subscription_id: str
     sequence_number: int
     now: datetime
+    reminded_at: datetime | None = None
+    """When its customer is told of this renewal, on a test clock that did not stop there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,8 @@ class SubscriptionActivities:
             )
             if subscription.status == "active" and invoice is not None:
                 terms = await drafts.terms_of(session, subscription)
+                if command.reminded_at is not None:
+                    await reminders.remind(session, terms, invoice, command.reminded_at)
                 await periods.roll(session, terms, invoice)
             closing = None if invoice is None else periods.closing_of(invoice)
             return RolledPeriod(closing=closing, view=await _view(session, subscription))

@@ -5,22 +5,27 @@ from SQL at every round, so that nothing that a transaction bound can be missed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import structlog
 from temporalio import activity
 from temporalio.client import (
     Client,
+    WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.database import Database
+from models.queries import handovers
 from models.queries import test_clocks as clocks
+from models.queries.outbox import WorkflowStart
 
 log = structlog.get_logger(__name__)
 
@@ -79,14 +84,34 @@ class _Agenda:
     """What a slice knows: due instants by member; a member not in it has not been asked yet."""
 
     due: dict[str, datetime | None] = field(default_factory=dict)
+    unasked: set[str] = field(default_factory=set)
+    """Those of them whose rows say so: nobody has asked them, and they may not run yet."""
     failed: dict[str, str] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
 
     def note(self, members: Mapping[str, datetime | None], now: datetime) -> None:
         """Enters those whose first instant is known from their rows and lies ahead."""
         for member, due in members.items():
-            if due is not None and due > now and member not in self.failed:
-                self.due.setdefault(member, due)
+            is_ahead = due is not None and due > now
+            if is_ahead and member not in self.due and member not in self.failed:
+                self.due[member] = due
+                self.unasked.add(member)
+
+    def asked(self) -> list[str]:
+        """Whom the clock has brought to its time so far."""
+        return [member for member in self.due if member not in self.unasked]
+
+
+class Starter(Protocol):
+    """Who starts members that do not run yet."""
+
+    async def start_owed(self, merchant_id: str, workflow_id: str) -> bool:
+        """Starts one that Temporal does not know; False when no row owes it."""
+        ...
+
+    def opening(self, start: WorkflowStart) -> WithStartWorkflowOperation[Any, Any]:
+        """Starts one together with its first tick."""
+        ...
 
 
 class TestClockActivities:
@@ -94,15 +119,10 @@ class TestClockActivities:
 
     __test__ = False
 
-    def __init__(
-        self,
-        database: Database,
-        client: Client,
-        start_owed: Callable[[str, str], Awaitable[bool]],
-    ) -> None:
+    def __init__(self, database: Database, client: Client, starter: Starter) -> None:
         self._database = database
         self._client = client
-        self._start_owed = start_owed
+        self._starter = starter
 
     @activity.defn
     async def run_slice(self, command: RunSlice) -> SliceResult:
@@ -130,7 +150,7 @@ class TestClockActivities:
             return _result(agenda, now, done=False)
         # The closing round: every clock reads the target, and stray work has settled.
         await self._move(command, command.target)
-        await self._tick_all(command, agenda, list(agenda.due), command.target)
+        await self._tick_all(command, agenda, agenda.asked(), command.target)
         await self._settle(command, agenda, command.target)
         return _result(agenda, command.target, done=True)
 
@@ -161,21 +181,34 @@ class TestClockActivities:
         self, command: RunSlice, agenda: _Agenda, members: Sequence[str], now: datetime
     ) -> None:
         limit = asyncio.Semaphore(PARALLEL_TICKS)
+        agenda.unasked.difference_update(members)
+        starts = await self._starts(command, members, now)
 
         async def tick(workflow_id: str) -> None:
+            question = _Question(workflow_id, now, starts.get(workflow_id))
             async with limit:
-                await self._tick(command, agenda, workflow_id, now)
+                await self._tick(command, agenda, question)
 
         await asyncio.gather(*(tick(member) for member in members))
 
-    async def _tick(
-        self, command: RunSlice, agenda: _Agenda, workflow_id: str, now: datetime
-    ) -> None:
+    async def _starts(
+        self, command: RunSlice, members: Sequence[str], now: datetime
+    ) -> Mapping[str, WorkflowStart]:
+        """How those are started that may not run yet."""
+        if all(member.startswith("subscription/") for member in members):
+            return {}
+        async with self._database.transaction() as session:
+            return await handovers.starts_on(
+                session, command.merchant_id, clocks.Reading(command.clock_id, now), members
+            )
+
+    async def _tick(self, command: RunSlice, agenda: _Agenda, question: "_Question") -> None:
         """One member, within its limit; a member that fails does not hold the others."""
+        workflow_id = question.workflow_id
         agenda.due.pop(workflow_id, None)
         try:
             async with asyncio.timeout(MEMBER_LIMIT.total_seconds()):
-                answer = await self._ask(command, workflow_id, now)
+                answer = await self._ask(command, question)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             agenda.failed[workflow_id] = f"no answer within {MEMBER_LIMIT.seconds} s"
         except WorkflowUpdateFailedError as error:
@@ -188,31 +221,45 @@ class TestClockActivities:
             else:
                 agenda.due[workflow_id] = answer.next_due
 
-    async def _ask(self, command: RunSlice, workflow_id: str, now: datetime) -> TickAnswer | None:
+    async def _ask(self, command: RunSlice, question: "_Question") -> TickAnswer | None:
         """The member's answer; None when it has failed.
 
-        A member that is not there yet is owed by the outbox (started here) or by its parent
-        (asked in the same round); it is asked again until the limit.
+        A member that is not there yet is started by its row with the question, or is owed by the
+        outbox (started here) or its parent: it is asked again until the limit.
         """
-        handle = self._client.get_workflow_handle(workflow_id)
         while True:
             try:
-                answer: TickAnswer = await handle.execute_update(
-                    "tick", Tick(now=now), result_type=TickAnswer
-                )
+                answer: TickAnswer = await self._put(question)
+            except WorkflowAlreadyStartedError:
+                ended = await self._ended(command, question.workflow_id)
             except RPCError as error:
                 if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE):
                     raise
-                ended = await self._ended(command, workflow_id)
-                if ended is not None:
-                    return ended if ended.finished else None
+                ended = await self._ended(command, question.workflow_id)
             else:
                 return answer
+            if ended is not None:
+                return ended if ended.finished else None
             await asyncio.sleep(ABSENT_RETRY_SECONDS)
+
+    async def _put(self, question: "_Question") -> TickAnswer:
+        tick = Tick(now=question.now)
+        answer: TickAnswer
+        if question.start is None:
+            handle = self._client.get_workflow_handle(question.workflow_id)
+            answer = await handle.execute_update("tick", tick, result_type=TickAnswer)
+        else:
+            answer = await self._client.execute_update_with_start_workflow(
+                "tick",
+                tick,
+                start_workflow_operation=self._starter.opening(question.start),
+                result_type=TickAnswer,
+            )
+        return answer
 
     async def _ended(self, command: RunSlice, workflow_id: str) -> TickAnswer | None:
         """How a member that takes no tick has ended; None: it has not (yet)."""
-        if await self._start_owed(command.merchant_id, workflow_id):
+        if await self._starter.start_owed(command.merchant_id, workflow_id):
             return None
         try:
             described = await self._client.get_workflow_handle(workflow_id).describe()
@@ -225,6 +272,15 @@ class TestClockActivities:
             return None
         completed = described.status == WorkflowExecutionStatus.COMPLETED
         return TickAnswer(next_due=None, finished=completed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Asks a member to do what is due by `now`; one that may not run yet is started with it."""
+
+    workflow_id: str
+    now: datetime
+    start: WorkflowStart | None
 
 
 async def _beat() -> None:

@@ -29,6 +29,7 @@ from activities.adjustments import (
     CreatedAdjustment,
     DeleteAdjustment,
 )
+from activities.collecting import collection_workflow_id
 from activities.disputes import AnswerDispute, DisputeActivities, OpenDispute
 from activities.entitlements import (
     EntitlementActivities,
@@ -37,7 +38,6 @@ from activities.entitlements import (
 )
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
 from activities.gateways.simulated import SimulatedGateway
-from activities.issuing import collection_workflow_id
 from activities.manual_lines import CreatedManualLine, CreateManualLine, ManualLineActivities
 from activities.payments import (
     CardChoice,

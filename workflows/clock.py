@@ -24,12 +24,18 @@ def has_long_history() -> bool:
     )
 
 
+def earliest(*instants: datetime | None) -> datetime | None:
+    """The first of those that are one."""
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
 class BillingClock:
     """The time of one workflow; `clock_now` is None where wall time counts."""
 
     def __init__(self, clock_now: datetime | None) -> None:
         self._now = clock_now
         self._due: datetime | None = None
+        self._aside: datetime | None = None
         self._wake: Callable[[], bool] = _never
         self._parked = False
         self._finished = False
@@ -43,16 +49,26 @@ class BillingClock:
         """The test clock's time, to be handed to a child or to the next run; None in wall time."""
         return self._now
 
-    async def until(self, due: datetime | None, wake: Callable[[], bool] = lambda: False) -> None:
-        """Returns when `due` has come or `wake` holds; None: only `wake` ends the wait."""
-        self._due, self._wake, self._parked = due, wake, True
+    async def until(
+        self,
+        due: datetime | None,
+        wake: Callable[[], bool] = lambda: False,
+        *,
+        aside: datetime | None = None,
+    ) -> None:
+        """Returns when `due` or `aside` has come or `wake` holds; None: only `wake` ends the wait.
+
+        For what is due `aside` a test clock does not stop: it happens with the next tick after it,
+        or else when the clock has come where it goes.
+        """
+        self._due, self._aside, self._wake, self._parked = due, aside, wake, True
         try:
             if self._now is not None:
                 await workflow.wait_condition(lambda: wake() or self._is_due())
-            elif due is None:
+            elif (first := earliest(due, aside)) is None:
                 await workflow.wait_condition(wake)
             else:
-                await self._wait_timer(due, wake)
+                await self._wait_timer(first, wake)
         finally:
             self._parked = False
 
@@ -82,7 +98,8 @@ class BillingClock:
             return
 
     def _is_due(self) -> bool:
-        return self._due is not None and self._now is not None and self._now >= self._due
+        first = earliest(self._due, self._aside)
+        return first is not None and self._now is not None and self._now >= first
 
     def _is_settled(self) -> bool:
         return self._finished or (self._parked and not self._wake() and not self._is_due())

@@ -10,6 +10,7 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.collecting import collection_workflow_id
     from activities.invoices import (
         DraftedInvoice,
         DraftInvoice,
@@ -17,7 +18,6 @@ with workflow.unsafe.imports_passed_through():
         InvoiceActivities,
         InvoiceRef,
     )
-    from activities.issuing import collection_workflow_id
     from activities.test_clocks import Tick, TickAnswer
 
 from workflows import attributes, options
@@ -66,7 +66,7 @@ class InvoiceCloseWorkflow:
             **options.DATABASE,
         )
         finalized = drafted.finalized or await self._finalize(drafted)
-        if finalized.status == "ISSUED":
+        if finalized.status == "ISSUED" and not finalized.is_handed_over:
             await self._collect(drafted.customer_id)
         self._phase = "closed"
         self._clock.finish()

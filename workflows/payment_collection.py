@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         CardChoice,
         Collection,
         CollectionRef,
+        OpenCollection,
         PaymentActivities,
         RecordAttempt,
         SettleOutside,
@@ -103,7 +104,8 @@ class PaymentCollectionWorkflow:
     @workflow.run
     async def run(self, _state: CollectionState) -> str:
         """Returns the state in which the collection ended."""
-        collection = await self._settle_unknown(await self._open())
+        begins = not self._requests
+        collection = await self._settle_unknown(await self._open(begins=begins))
         while collection.is_open and not self._is_over(collection):
             if not await self._wait(collection):
                 break
@@ -157,16 +159,22 @@ class PaymentCollectionWorkflow:
             now=self._clock.now(),
         )
 
-    async def _open(self) -> Collection:
+    async def _open(self, *, begins: bool = False) -> Collection:
+        ref = self._ref()
         return await workflow.execute_local_activity_method(
             PaymentActivities.open_collection,
-            self._ref(),
+            OpenCollection(
+                merchant_id=ref.merchant_id,
+                collection_id=ref.collection_id,
+                now=ref.now,
+                begins=begins,
+            ),
             summary="read what is to be collected",
             **options.DATABASE,
         )
 
     async def _settle_unknown(self, collection: Collection) -> Collection:
-        """An attempt whose outcome was never recorded comes before any new one."""
+        """An attempt that was only begun is charged, or looked up, before any new one."""
         if collection.pending_attempt_id is None:
             return collection
         return await self._charge(collection.pending_attempt_id, None)

@@ -5,14 +5,14 @@ that ended to an InvoiceClose; ends when the subscription is terminated.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.issuing import collection_workflow_id
+    from activities.collecting import collection_workflow_id
     from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
     from activities.subscription_endings import Terminate
     from activities.subscription_periods import close_workflow_id
@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import attributes, options
 from workflows.children import start_abandoned
-from workflows.clock import BillingClock, has_long_history
+from workflows.clock import BillingClock, earliest, has_long_history
 from workflows.invoice_close import CloseState, InvoiceCloseWorkflow
 from workflows.payment_collection import CollectionState, PaymentCollectionWorkflow
 
@@ -218,17 +218,20 @@ class SubscriptionWorkflow:
     async def _await_boundary(self, view: SubscriptionView) -> SubscriptionView:
         """Until the open invoice's window ends, or the subscription does."""
         self._set_phase("active")
-        end = _first(view.next_boundary, view.ending_at)
-        due = _first(end, view.next_reminder)
-        await self._clock.until(due, lambda: bool(self._requests) or self._restarts())
+        end, began = earliest(view.next_boundary, view.ending_at), self._clock.now()
+        due = earliest(end, view.next_reminder)
+        await self._clock.until(
+            end, lambda: bool(self._requests) or self._restarts(), aside=view.next_reminder
+        )
         is_over = self._has_come(end)
         # A boundary that has come is billed as one, however late, before anything else happens.
         if self._requests and not (is_over and workflow.patched("boundary-first")):
             return await self._serve(view)
         if not self._has_come(due):
             self._continue_as_new()
+        told_at = self._told_at(view, began)
         if not is_over:
-            return await self._remind()
+            return await self._remind(told_at)
         if view.ending_at is not None and view.ending_at == end:
             ended = TerminateNow(
                 reason="ended", terminated_by=self._state.merchant_id, at=view.ending_at
@@ -241,6 +244,7 @@ class SubscriptionWorkflow:
                 subscription_id=self._state.subscription_id,
                 sequence_number=view.sequence_number,
                 now=self._clock.now(),
+                reminded_at=told_at,
             ),
             summary=f"period {view.sequence_number} ends",
             **options.DATABASE,
@@ -251,10 +255,16 @@ class SubscriptionWorkflow:
     def _has_come(self, instant: datetime | None) -> bool:
         return instant is not None and instant <= self._clock.now()
 
-    async def _remind(self) -> SubscriptionView:
+    def _told_at(self, view: SubscriptionView, began: datetime) -> datetime | None:
+        """On a test clock, which does not stop for a reminder: when it came while this waited."""
+        if self._clock.bound_now is None or not self._has_come(view.next_reminder):
+            return None
+        return view.next_reminder and max(view.next_reminder, began)
+
+    async def _remind(self, told_at: datetime | None) -> SubscriptionView:
         return await workflow.execute_local_activity_method(
             SubscriptionActivities.remind_renewal,
-            self._ref(),
+            replace(self._ref(), now=told_at or self._clock.now()),
             summary="remind of the renewal",
             **options.DATABASE,
         )
@@ -342,9 +352,9 @@ class SubscriptionWorkflow:
         return await self._close(rolled)
 
     async def _close(self, rolled: RolledPeriod) -> SubscriptionView:
-        """Hands the period that ended to its InvoiceClose."""
+        """Hands the period that ended to its InvoiceClose, unless the rows have done so."""
         closing = rolled.closing
-        if closing is not None:
+        if closing is not None and not closing.is_owed:
             state = self._state
             await start_abandoned(
                 InvoiceCloseWorkflow.run,
@@ -388,7 +398,3 @@ class SubscriptionWorkflow:
                 clock_id=state.clock_id,
             ),
         )
-
-
-def _first(*instants: datetime | None) -> datetime | None:
-    return min((instant for instant in instants if instant is not None), default=None)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path
 
-from activities.issuing import collection_workflow_id
+from activities.collecting import collection_workflow_id
 from activities.subscription_starts import workflow_id
 from api.deps import Session
 from api.explanation_answers import ExplainedLine, Rounding

@@ -13,7 +13,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import wall_now
 from models.customers import PaymentMethod
+from models.invoices import Invoice
 from models.payments import Payment, PaymentAttempt, PaymentSession
+from models.subscriptions import Subscription
 
 
 async def get_payment(
@@ -200,6 +202,31 @@ async def newest_method(
     """The customer's newest saved card: the one that is charged."""
     methods = await methods_of(session, merchant_id, customer_id)
     return methods[0] if methods else None
+
+
+async def payer_of(
+    session: AsyncSession, invoice: Invoice
+) -> tuple[Subscription | None, PaymentMethod | None]:
+    """Whose invoice it is, and the card that is charged for it."""
+    newest = (
+        select(col(PaymentMethod.id))
+        .where(
+            col(PaymentMethod.merchant_id) == invoice.merchant_id,
+            col(PaymentMethod.customer_id) == invoice.customer_id,
+        )
+        .order_by(col(PaymentMethod.created_at).desc(), col(PaymentMethod.id).desc())
+        .limit(1)
+    )
+    rows = await session.exec(
+        select(Subscription, PaymentMethod)
+        .outerjoin(PaymentMethod, col(PaymentMethod.id) == newest.scalar_subquery())
+        .where(
+            col(Subscription.merchant_id) == invoice.merchant_id,
+            col(Subscription.id) == invoice.subscription_id,
+        )
+    )
+    found = rows.first()
+    return (None, None) if found is None else (found[0], found[1])
 
 
 async def methods_of(

@@ -1,6 +1,7 @@
 """The statements of test clocks and their members."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlmodel
@@ -15,6 +16,14 @@ from models.subscriptions import Subscription
 from models.test_clocks import TestClock, TestClockMember
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a clock says."""
+
+    clock_id: str
+    now: datetime
+
+
 async def get(
     session: AsyncSession, merchant_id: str, clock_id: str, *, lock: bool = False
 ) -> TestClock | None:
@@ -24,6 +33,16 @@ async def get(
     )
     if lock:
         statement = statement.with_for_update()
+    return (await session.exec(statement)).first()
+
+
+async def hold(session: AsyncSession, merchant_id: str, clock_id: str) -> TestClock | None:
+    """The clock, neither moved nor deleted before the transaction ends; several may hold it."""
+    statement = (
+        select(TestClock)
+        .where(col(TestClock.merchant_id) == merchant_id, col(TestClock.id) == clock_id)
+        .with_for_update(read=True)
+    )
     return (await session.exec(statement)).first()
 
 

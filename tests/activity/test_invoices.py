@@ -21,7 +21,7 @@ FEBRUARY_END = datetime(2026, 2, 28, 9, tzinfo=UTC)
 ISSUED_AT = FEBRUARY_END + timedelta(hours=24)
 
 
-async def _closing(database: Database, shop: Shop) -> DraftInvoice:
+async def closing_invoice(database: Database, shop: Shop) -> DraftInvoice:
     """A subscription whose first period has ended."""
     activities = SubscriptionActivities(database)
     made = await activities.create_subscription(shop.subscription())
@@ -65,7 +65,7 @@ async def test_usage_is_rated_taxed_and_booked(
 ) -> None:
     """3 events of 1000, 500 and 250 tokens at 0.002: 3.50, tax 0.35, together 3.85."""
     shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
-    ref = await _closing(database, shop)
+    ref = await closing_invoice(database, shop)
     await report(database, shop, [1000, 500, 250], START + timedelta(days=1))
     activities = InvoiceActivities(database)
     for _ in range(2):
@@ -91,7 +91,7 @@ async def test_events_after_the_draft_do_not_change_it(
     database: Database, merchant: CreatedMerchant
 ) -> None:
     shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
-    ref = await _closing(database, shop)
+    ref = await closing_invoice(database, shop)
     await report(database, shop, [1000], START + timedelta(days=1))
     activities = InvoiceActivities(database)
     await activities.draft_invoice(ref)
@@ -105,7 +105,7 @@ async def test_nothing_to_bill_is_paid_without_a_booking(
     database: Database, merchant: CreatedMerchant
 ) -> None:
     shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
-    ref = await _closing(database, shop)
+    ref = await closing_invoice(database, shop)
     activities = InvoiceActivities(database)
     await activities.draft_invoice(ref)
     assert (await activities.finalize_invoice(ref)).status == "PAID"
@@ -116,7 +116,7 @@ async def test_numbers_have_no_gaps_under_concurrency(
     database: Database, merchant: CreatedMerchant
 ) -> None:
     shops = [await open_shop(database, merchant.merchant_id, PlanShape(fee=None)) for _ in range(5)]
-    refs = [await _closing(database, shop) for shop in shops]
+    refs = [await closing_invoice(database, shop) for shop in shops]
     activities = InvoiceActivities(database)
     await asyncio.gather(*(activities.draft_invoice(ref) for ref in refs))
     finalized = await asyncio.gather(*(activities.finalize_invoice(ref) for ref in [*refs, *refs]))
@@ -129,7 +129,7 @@ async def test_a_draft_names_the_run_that_made_it(
 ) -> None:
     """A second run finds the draft made, and does not claim it."""
     shop = await open_shop(database, merchant.merchant_id, PlanShape(fee=None))
-    ref = await _closing(database, shop)
+    ref = await closing_invoice(database, shop)
     activities = InvoiceActivities(database)
     for run_id in ("run-1", "run-2"):
         environment = ActivityEnvironment()

@@ -12,8 +12,8 @@ from activities.organizations import CreatedMerchant
 from activities.payments import (
     AttemptRef,
     BeginAttempt,
-    CollectionRef,
     CreatePayment,
+    OpenCollection,
     PaymentActivities,
     RecordAttempt,
     RecordedAttempt,
@@ -132,7 +132,9 @@ async def test_an_automatic_attempt_without_a_card_has_failed(
 ) -> None:
     till = await _till(database, merchant)
     assert await till.begin(with_card=False) is None
-    ref = CollectionRef(merchant_id=till.shop.merchant_id, collection_id=till.invoice_id, now=START)
+    ref = OpenCollection(
+        merchant_id=till.shop.merchant_id, collection_id=till.invoice_id, now=START
+    )
     collection = await till.activities.open_collection(ref)
     assert (collection.failed_automatic, collection.first_failed_at) == (1, START)
     assert (await till.invoice()).next_action_at == START + timedelta(days=1)

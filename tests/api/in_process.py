@@ -28,7 +28,7 @@ from activities.organizations import CreatedMerchant
 from activities.payments import (
     BeginAttempt,
     CardChoice,
-    CollectionRef,
+    OpenCollection,
     PaymentActivities,
     RecordAttempt,
 )
@@ -201,7 +201,7 @@ class InProcess(Commands):
         activities = PaymentActivities(self.database, self.gateway)
         merchant_id, collection_id = session.merchant_id, session.collection_id
         opened = await activities.open_collection(
-            CollectionRef(merchant_id=merchant_id, collection_id=collection_id, now=now)
+            OpenCollection(merchant_id=merchant_id, collection_id=collection_id, now=now)
         )
         begun = await activities.begin_attempt(
             BeginAttempt(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import psycopg
 from temporalio.client import Client
 
-from local.story import Numbers, Story, checkout_url
+from local.story import DECLINES_TWICE_CARD, Numbers, Story, checkout_url
 from models.base import wall_now
 from tests.scenario.conftest import Addresses, durabill
 from workflows.connection import connect
@@ -39,19 +39,28 @@ def _sweep(addresses: Addresses) -> None:
 
 
 def test_a_clock_brings_lost_members_back(addresses: Addresses) -> None:
+    """The subscription, and a collection that waits for its next attempt.
+
+    The card declines twice for each invoice: the second has been paid by its third attempt, the
+    third was declined on the day before.
+    """
     story = _story(addresses)
     catalogue, clock_id = story.set_up_catalogue(), story.create_clock()
     subscription = story.subscribe(catalogue, story.create_customer(), clock_id)
     story.pay(checkout_url(subscription))
     story.await_status(subscription.id, "active")
-    story.advance(clock_id, datetime(2026, 2, 28, 12, tzinfo=UTC))
+    customer_id = story.client.subscriptions.get(id=subscription.id).customer_id
+    story.save_card(customer_id, DECLINES_TWICE_CARD)
+    story.advance(clock_id, datetime(2026, 3, 1, 12, tzinfo=UTC))
+    declined = story.invoices(subscription.id)[1]
+    assert str(declined.status) == "ISSUED"
     _lose(addresses, f"subscription/{subscription.id}")
-    _lose(addresses, f"invoice-close/{subscription.id}/1")
+    _lose(addresses, f"payment/{declined.id}")
     story.advance(clock_id, datetime(2026, 4, 2, tzinfo=UTC))
     assert [(row.sequence_number, str(row.status)) for row in story.invoices(subscription.id)] == [
         (0, "PAID"),
         (1, "PAID"),
-        (2, "PAID"),
+        (2, "ISSUED"),
         (3, "ACTIVE"),
     ]
 

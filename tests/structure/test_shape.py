@@ -44,6 +44,7 @@ SHARED_ACTIVITIES = {
     "subscription_plans": "the part of the writer of subscriptions that changes their plan",
     "subscription_endings": "the part of the writer of subscriptions that ends them",
     "write_offs": "the part of the writer of invoices that gives them up",
+    "collecting": "the part of a transaction that owes an issued invoice its collection",
     "issuing": "parts of a transaction that creation and closing share",
     "refusals": "the interceptor of all activities",
     "signatures": "the interceptor that signs for the audit log",

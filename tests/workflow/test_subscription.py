@@ -1,6 +1,7 @@
 """Subscription and InvoiceClose under the time-skipping server, with faked activities."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -8,8 +9,8 @@ from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
-from temporalio.exceptions import ApplicationError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from activities.invoices import DraftedInvoice, DraftInvoice, FinalizedInvoice
 from activities.payments import Collection, CollectionRef
@@ -21,10 +22,12 @@ from activities.test_clocks import Tick, TickAnswer
 from billing.durations import parse_duration
 from billing.periods import boundary
 from tests.workflow.conftest import Simulation, Working
+from workflows.invoice_close import CloseState, InvoiceCloseWorkflow
 from workflows.options import BILLING_QUEUE
+from workflows.payment_collection import CollectionState, PaymentCollectionWorkflow
 from workflows.subscription import SubscriptionState, SubscriptionWorkflow, TerminateNow
 
-EVENTS_PER_PERIOD_MAX = 25
+EVENTS_PER_PERIOD_MAX = 20
 GRACE = timedelta(hours=24)
 MONTH = parse_duration("P1M")
 
@@ -47,6 +50,8 @@ class FakeBilling:
     story: list[tuple[str, datetime]] = field(default_factory=list)
     reminds: timedelta | None = None
     """How long before a boundary; None: not at all."""
+    on_clock: bool = False
+    """Then what closes is the clock's to start."""
 
     def __post_init__(self) -> None:
         self.goes_on = asyncio.Event()
@@ -76,14 +81,25 @@ class FakeBilling:
             return None
         return boundary(self.anchor, MONTH, self.index) - self.reminds
 
-    def closing(self, number: int, end: datetime) -> RolledPeriod:
-        """A period that begins to close."""
+    async def closing(self, client: Client, number: int, end: datetime) -> RolledPeriod:
+        """A period that begins to close; its workflow is started as the outbox does it."""
         closing = ClosingInvoice(
-            invoice_id=f"inv_{number}", sequence_number=number, grace_period_end=end + GRACE
+            invoice_id=f"inv_{number}",
+            sequence_number=number,
+            grace_period_end=end + GRACE,
+            is_owed=True,
         )
+        state = CloseState(
+            invoice_id=closing.invoice_id,
+            merchant_id="org_1",
+            subscription_id="sub_1",
+            grace_period_end=closing.grace_period_end,
+        )
+        if not self.on_clock:
+            await _owed(client, InvoiceCloseWorkflow.run, state, f"invoice-close/sub_1/{number}")
         return RolledPeriod(closing=closing, view=self.view())
 
-    def activities(self) -> list[Any]:
+    def activities(self, client: Client) -> list[Any]:
         """The activities by their names."""
 
         @activity.defn(name="view_subscription")
@@ -112,10 +128,12 @@ class FakeBilling:
         @activity.defn(name="roll_period")
         async def roll_period(command: RollPeriod) -> RolledPeriod:
             if command.sequence_number == self.index:
+                if command.reminded_at is not None:
+                    self._once(f"reminded {self.index}", command.reminded_at)
                 self.story.append(("rolled", command.now))
                 self.index += 1
             end = boundary(self.anchor, MONTH, command.sequence_number)
-            return self.closing(command.sequence_number, end)
+            return await self.closing(client, command.sequence_number, end)
 
         @activity.defn(name="change_subscription")
         async def change_subscription(command: ChangeSubscription) -> SubscriptionView:
@@ -132,7 +150,7 @@ class FakeBilling:
                 self.story.append((f"terminated: {command.reason}", command.now))
                 self.status = "terminated"
                 self.ended_at = command.now
-            return self.closing(self.index, self.ended_at)
+            return await self.closing(client, self.index, self.ended_at)
 
         @activity.defn(name="draft_invoice")
         async def draft_invoice(ref: DraftInvoice) -> DraftedInvoice:
@@ -142,7 +160,11 @@ class FakeBilling:
         @activity.defn(name="finalize_invoice")
         async def finalize_invoice(ref: DraftInvoice) -> FinalizedInvoice:
             self._once(f"issued {ref.invoice_id}", ref.now)
-            return FinalizedInvoice(status="ISSUED", invoice_number="INV-1", grand_total="1")
+            state = CollectionState(collection_id=ref.invoice_id, merchant_id="org_1")
+            await _owed(client, PaymentCollectionWorkflow.run, state, f"payment/{ref.invoice_id}")
+            return FinalizedInvoice(
+                status="ISSUED", invoice_number="INV-1", grand_total="1", is_handed_over=True
+            )
 
         @activity.defn(name="open_collection")
         async def open_collection(ref: CollectionRef) -> Collection:
@@ -170,6 +192,11 @@ class FakeBilling:
     def when(self, what: str) -> list[datetime]:
         """The instants of what happened, to the second."""
         return [at.replace(microsecond=0) for name, at in self.story if name == what]
+
+
+async def _owed(client: Client, run: Any, state: object, workflow_id: str) -> None:
+    with contextlib.suppress(WorkflowAlreadyStartedError):
+        await client.start_workflow(run, state, id=workflow_id, task_queue=BILLING_QUEUE)
 
 
 def _collection(*, is_open: bool, expires_at: datetime | None) -> Collection:
@@ -217,7 +244,7 @@ async def test_every_period_closes_after_its_grace(
 ) -> None:
     now = (await simulation.now()).replace(microsecond=0)
     billing = FakeBilling(anchor=now)
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         await simulation.sleep(boundary(now, MONTH, 3) + GRACE + timedelta(hours=1) - now)
         assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
@@ -232,7 +259,7 @@ async def test_an_unpaid_first_invoice_expires(simulation: Simulation, working: 
     now = (await simulation.now()).replace(microsecond=0)
     expiry = now + timedelta(hours=4)
     billing = FakeBilling(anchor=now, status="pending_payment", session_expires_at=expiry)
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         await simulation.sleep(timedelta(hours=5))
         assert await asyncio.wait_for(handle.result(), 30) == "terminated"
@@ -245,7 +272,7 @@ async def test_the_first_payment_activates(simulation: Simulation, working: Work
     billing = FakeBilling(
         anchor=now, status="pending_payment", session_expires_at=now + timedelta(hours=4)
     )
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         await simulation.sleep(timedelta(hours=1))
         await handle.signal(SubscriptionWorkflow.payment_settled)
@@ -261,7 +288,7 @@ async def test_termination_closes_the_running_period(
 ) -> None:
     now = (await simulation.now()).replace(microsecond=0)
     billing = FakeBilling(anchor=now)
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         await simulation.sleep(timedelta(days=10))
         request = TerminateNow(reason="moving on", terminated_by="org_1")
@@ -278,7 +305,7 @@ async def test_it_ends_by_itself_at_ending_at(simulation: Simulation, working: W
     now = (await simulation.now()).replace(microsecond=0)
     ending_at = now + timedelta(days=12)
     billing = FakeBilling(anchor=now, ending_at=ending_at)
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         await simulation.sleep(timedelta(days=40))
         assert await asyncio.wait_for(handle.result(), 30) == "terminated"
@@ -292,7 +319,7 @@ async def test_another_end_wakes_it_and_a_refusal_does_not(
     """It waits for its boundary in a month; it is to end in twelve days, then in five."""
     now = (await simulation.now()).replace(microsecond=0)
     billing = FakeBilling(anchor=now)
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         for days in (12, 5):
             changes = SubscriptionChanges(ending_at=now + timedelta(days=days))
@@ -314,7 +341,7 @@ async def test_changes_are_heard_before_the_first_payment(
     now = (await simulation.now()).replace(microsecond=0)
     expiry = now + timedelta(hours=4)
     billing = FakeBilling(anchor=now, status="pending_payment", session_expires_at=expiry)
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         changes = SubscriptionChanges(ending_at=now + timedelta(days=5))
         await handle.execute_update(SubscriptionWorkflow.change, changes)
@@ -329,10 +356,10 @@ async def test_a_boundary_that_has_come_is_billed_before_the_end(
 ) -> None:
     """While a change is being written, the clock's tick brings the boundary, and a termination."""
     start = datetime(2026, 1, 31, 9, tzinfo=UTC)
-    billing = FakeBilling(anchor=start)
+    billing = FakeBilling(anchor=start, on_clock=True)
     due = boundary(start, MONTH, 1)
     request = TerminateNow(reason="moving on", terminated_by="org_1")
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start_on_clock(simulation, start)
         billing.goes_on.clear()
         changes = SubscriptionChanges(auto_charge=True)
@@ -356,7 +383,7 @@ async def test_each_renewal_is_told_once_before_it(
     """Three days before; with its timer a period stays within 25 events of history."""
     now = (await simulation.now()).replace(microsecond=0)
     billing = FakeBilling(anchor=now, reminds=timedelta(days=3))
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         handle = await _start(simulation)
         lengths = []
         for index in range(1, 5):
@@ -368,30 +395,29 @@ async def test_each_renewal_is_told_once_before_it(
     assert max(later - earlier for earlier, later in pairwise(lengths)) <= EVENTS_PER_PERIOD_MAX
 
 
-async def test_on_a_test_clock_a_reminder_is_due_like_a_boundary(
+async def test_a_test_clock_does_not_stop_for_a_reminder(
     simulation: Simulation, working: Working
 ) -> None:
+    """It is told where the clock stops between it and its boundary, or else with the boundary."""
     start = datetime(2026, 1, 31, 9, tzinfo=UTC)
-    billing = FakeBilling(anchor=start, reminds=timedelta(days=3))
-    end = boundary(start, MONTH, 1)
-    async with working(billing.activities()):
+    billing = FakeBilling(anchor=start, reminds=timedelta(days=3), on_clock=True)
+    first, second = boundary(start, MONTH, 1), boundary(start, MONTH, 2)
+    async with working(billing.activities(simulation.client)):
         member = await _start_on_clock(simulation, start)
         dues = []
-        for now in (start, end - timedelta(days=3), end):
+        for now in (start, first - timedelta(days=1), first, second):
             answer = await member.execute_update("tick", Tick(now=now), result_type=TickAnswer)
             dues.append(answer.next_due)
-    assert dues == [
-        end - timedelta(days=3),
-        end,
-        boundary(start, MONTH, 2) - timedelta(days=3),
-    ]
-    assert billing.when("reminded 1") == [end - timedelta(days=3)]
+    assert dues == [first, first, second, boundary(start, MONTH, 3)]
+    assert billing.when("reminded 1") == [first - timedelta(days=3)]
+    assert billing.when("reminded 2") == [second - timedelta(days=3)]
+    assert billing.when("rolled") == [first, second]
 
 
 async def test_a_draft_waits_for_its_approval(simulation: Simulation, working: Working) -> None:
     now = (await simulation.now()).replace(microsecond=0)
     billing = FakeBilling(anchor=now, auto_approve=False)
-    async with working(billing.activities()):
+    async with working(billing.activities(simulation.client)):
         await _start(simulation)
         await simulation.sleep(boundary(now, MONTH, 1) + GRACE + timedelta(days=3) - now)
         assert len(billing.when("drafted inv_1")) == 1
@@ -406,8 +432,8 @@ async def test_on_a_test_clock_a_tick_is_answered_when_all_due_has_happened(
 ) -> None:
     """No timer runs: ticks bring the time, and two years of them continue the history as new."""
     start = datetime(2026, 1, 31, 9, tzinfo=UTC)
-    billing = FakeBilling(anchor=start)
-    async with working(billing.activities()):
+    billing = FakeBilling(anchor=start, on_clock=True)
+    async with working(billing.activities(simulation.client)):
         handle = await _start_on_clock(simulation, start)
         first_run = (await handle.describe()).run_id
         member = simulation.client.get_workflow_handle("subscription/sub_1")
