@@ -1,5 +1,6 @@
 """What an operator decides, on real servers: a draft is approved, an invoice is written off."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -24,11 +25,14 @@ def _decide(addresses: Addresses, path: str, **body: Any) -> httpx2.Response:
     )
 
 
-def _february(story: Story) -> tuple[str, str, str]:
+def _february(
+    story: Story, before_the_payment: Callable[[], object] = lambda: None
+) -> tuple[str, str, str]:
     """A clock on 1 March, and a paid-up customer's second invoice of 53.90."""
     catalogue = story.set_up_catalogue()
     clock_id, customer_id = story.create_clock(), story.create_customer()
     subscription = story.subscribe(catalogue, customer_id, clock_id)
+    before_the_payment()
     story.pay(checkout_url(subscription))
     story.await_status(subscription.id, "active")
     story.save_card(customer_id, DECLINES_TWICE_CARD)
@@ -52,9 +56,12 @@ def _books(addresses: Addresses, merchant_id: str) -> dict[str, Decimal]:
 def test_a_draft_waits_until_it_is_approved(addresses: Addresses, tell_story: StoryMaker) -> None:
     """49.00 + 4.90 stand as a draft, without a number; approved, they are issued and charged."""
     story = tell_story(Numbers())
-    changed = _decide(addresses, f"merchants/{story.merchant_id}", autoApprove=False)
-    assert changed.json()["autoApprove"] is False
-    clock_id, _customer_id, invoice_id = _february(story)
+
+    def ask_from_now_on() -> None:
+        changed = _decide(addresses, f"merchants/{story.merchant_id}", autoApprove=False)
+        assert changed.json()["autoApprove"] is False
+
+    clock_id, _customer_id, invoice_id = _february(story, ask_from_now_on)
     draft = story.client.invoices_v2.get(id=invoice_id)
     assert (draft.status, draft.grand_total, draft.invoice_number) == ("DRAFT", "53.90", None)
     assert draft.pdf_url is None
