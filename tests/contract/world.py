@@ -71,7 +71,7 @@ class World(Story):
     def feature_id(self) -> str:
         """The catalogue's feature."""
         listed = self.client.features.list(product_id=self.catalogue.product_id)
-        return listed.data[0].id
+        return next(each.id for each in listed.data if each.key == "inference")
 
     @cached_property
     def fee_id(self) -> str:
