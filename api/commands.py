@@ -39,14 +39,9 @@ from activities.entitlements import (
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
 from activities.gateways.simulated import SimulatedGateway
 from activities.manual_lines import CreatedManualLine, CreateManualLine, ManualLineActivities
-from activities.payments import (
-    CardChoice,
-    CreatedPayment,
-    CreateLink,
-    CreatePayment,
-    CreateSetup,
-    PaymentActivities,
-)
+from activities.payment_attempts import CardChoice
+from activities.payment_pages import CreatedPayment, CreateLink, CreatePayment, CreateSetup
+from activities.payments import PaymentActivities
 from activities.refunds import CreateRefund, RefundActivities, RefundInProgress, VoidRefund
 from activities.refunds import workflow_id as refund_workflow_id
 from activities.reservations import ReservationActivities, Reserve

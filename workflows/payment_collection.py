@@ -13,17 +13,10 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.gateways.port import ChargeOutcome
-    from activities.payments import (
-        AttemptRef,
-        BeginAttempt,
-        CardChoice,
-        Collection,
-        CollectionRef,
-        OpenCollection,
-        PaymentActivities,
-        RecordAttempt,
-        SettleOutside,
-    )
+    from activities.payment_attempts import AttemptRef, BeginAttempt, CardChoice, RecordAttempt
+    from activities.payment_collections import Collection, CollectionRef, OpenCollection
+    from activities.payment_settlements import SettleOutside
+    from activities.payments import PaymentActivities
     from activities.test_clocks import Tick, TickAnswer
     from activities.write_offs import WriteOff, WriteOffActivities
     from billing.dunning import next_attempt_at

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.exceptions import HTTPException
 from pydantic import StringConstraints
 
-from activities.payments import CreateLink
+from activities.payment_pages import CreateLink
 from api.commands import Collecting, PaymentResult, Unavailable
 from api.deps import Caller, Commands, PublicUrl, Transactions
 from api.errors import ErrorAnswer

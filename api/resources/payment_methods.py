@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from activities.payments import CreateSetup
+from activities.payment_pages import CreateSetup
 from api.deps import Caller, Commands, Now, PublicUrl, Session, Transactions
 from api.idempotency import KeptRoute
 from api.links import checkout_url

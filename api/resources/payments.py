@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field, StringConstraints
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.payments import CreatePayment
+from activities.payment_pages import CreatePayment
 from api.deps import Caller, Commands, Now, OwnMerchant, PublicUrl, Session, Transactions
 from api.idempotency import KeptRoute
 from api.links import checkout_url

@@ -3,7 +3,8 @@
 from temporalio.testing import ActivityEnvironment
 
 from activities.organizations import CreateMerchant, OrganizationActivities
-from activities.payments import AttemptRef, BeginAttempt, PaymentActivities, RecordAttempt
+from activities.payment_attempts import AttemptRef, BeginAttempt, RecordAttempt
+from activities.payments import PaymentActivities
 from activities.subscriptions import SubscriptionActivities
 from billing.ids import derived_id
 from models.database import Database

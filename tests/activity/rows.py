@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from activities.payments import CardChoice
+from activities.payment_attempts import CardChoice
 from activities.subscription_starts import CreateSubscription
 from models.base import new_id
 from models.billable_metrics import BillableMetric

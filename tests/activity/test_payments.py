@@ -9,15 +9,10 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.organizations import CreatedMerchant
-from activities.payments import (
-    AttemptRef,
-    BeginAttempt,
-    CreatePayment,
-    OpenCollection,
-    PaymentActivities,
-    RecordAttempt,
-    RecordedAttempt,
-)
+from activities.payment_attempts import AttemptRef, BeginAttempt, RecordAttempt, RecordedAttempt
+from activities.payment_collections import OpenCollection
+from activities.payment_pages import CreatePayment
+from activities.payments import PaymentActivities
 from activities.subscriptions import SubscriptionActivities, SubscriptionRef
 from billing.durations import parse_duration
 from billing.errors import Conflict, NotFound

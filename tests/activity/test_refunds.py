@@ -7,13 +7,9 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.organizations import CreatedMerchant
-from activities.payments import (
-    AttemptRef,
-    BeginAttempt,
-    PaymentActivities,
-    RecordAttempt,
-    SettleOutside,
-)
+from activities.payment_attempts import AttemptRef, BeginAttempt, RecordAttempt
+from activities.payment_settlements import SettleOutside
+from activities.payments import PaymentActivities
 from activities.refunds import (
     CreateRefund,
     InvoiceRefunded,

@@ -9,7 +9,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.invoices import DraftInvoice, InvoiceActivities, InvoiceRef
 from activities.organizations import CreatedMerchant
-from activities.payments import BeginAttempt, PaymentActivities
+from activities.payment_attempts import BeginAttempt
+from activities.payments import PaymentActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.subscriptions import RollPeriod, SubscriptionActivities
 from activities.write_offs import WriteOff, WriteOffActivities

@@ -25,13 +25,9 @@ from activities.gateways.port import (
 from activities.gateways.simulated import SimulatedGateway
 from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.organizations import CreatedMerchant
-from activities.payments import (
-    BeginAttempt,
-    CardChoice,
-    OpenCollection,
-    PaymentActivities,
-    RecordAttempt,
-)
+from activities.payment_attempts import BeginAttempt, CardChoice, RecordAttempt
+from activities.payment_collections import OpenCollection
+from activities.payments import PaymentActivities
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_plans import ChangePlan

@@ -18,7 +18,6 @@ LONG_FUNCTIONS = {
 }
 LONG_MODULES = {
     "api/commands.py": "the one door: creations and changes of every life cycle",
-    "activities/payments.py": "the one writer of payments, sessions, attempts and cards",
     "models/queries/usage.py": "the whole usage store: another store replaces one module",
 }
 DOCUMENTED_LAYERS = ("billing", "workflows", "activities")
@@ -43,6 +42,10 @@ SHARED_ACTIVITIES = {
     "subscription_intervals": "the part of the writer of subscriptions that changes their terms",
     "subscription_plans": "the part of the writer of subscriptions that changes their plan",
     "subscription_endings": "the part of the writer of subscriptions that ends them",
+    "payment_collections": "the part of the writer of payments that reads what is collected",
+    "payment_attempts": "the part of the writer of payments that tries a card",
+    "payment_settlements": "the part of the writer of payments that settles what was paid",
+    "payment_pages": "the part of the writer of payments that opens pages",
     "write_offs": "the part of the writer of invoices that gives them up",
     "collecting": "the part of a transaction that owes an issued invoice its collection",
     "issuing": "parts of a transaction that creation and closing share",

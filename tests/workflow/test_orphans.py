@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from activities.payments import CollectionRef
+from activities.payment_collections import CollectionRef
 from activities.reservations import ReservationRef, ReservationView
 from activities.subscriptions import RolledPeriod, RollPeriod, SubscriptionRef, SubscriptionView
 from tests.workflow.conftest import Simulation, Working

@@ -10,16 +10,15 @@ from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
 from activities.gateways.port import ChargeOutcome
-from activities.payments import (
+from activities.payment_attempts import (
     AttemptRef,
     BeginAttempt,
     BegunAttempt,
     CardChoice,
-    Collection,
-    CollectionRef,
     RecordAttempt,
     RecordedAttempt,
 )
+from activities.payment_collections import Collection, CollectionRef
 from activities.write_offs import WriteOff, WrittenOff
 from tests.workflow.conftest import Simulation, Working
 from workflows.options import BILLING_QUEUE

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFai
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from activities.invoices import DraftedInvoice, DraftInvoice, FinalizedInvoice
-from activities.payments import Collection, CollectionRef
+from activities.payment_collections import Collection, CollectionRef
 from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
 from activities.subscription_periods import ClosingInvoice
