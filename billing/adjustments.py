@@ -109,6 +109,9 @@ def rate_adjusted(
     behavior: TaxBehavior,
 ) -> list[RatedLine]:
     """The lines of these charges under a deal, in their order, discounts behind what they cut."""
+    if not adjustments:
+        pairs = zip(charges, measures, strict=True)
+        return [rate_measure(charge, measure, behavior) for charge, measure in pairs]
     found = rules(charges, adjustments)
     before = [measured(charge, each) for charge, each in zip(charges, measures, strict=True)]
     after = adjusted_quantities(charges, before, found)

@@ -10,6 +10,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from billing.errors import InvalidValue
@@ -84,6 +85,7 @@ class Duration:
         return int(self.seconds * 1_000_000)
 
 
+@lru_cache(maxsize=1_024)
 def parse_duration(text: str) -> Duration:
     """Reads an ISO 8601 duration such as `P1M`, `P0D`, `PT10M`, `P1Y2M3W4DT5H6M7.5S`.
 

@@ -7,6 +7,7 @@ an anchor on the 31st clamps in short months and comes back in long ones.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from billing.durations import Duration
@@ -59,6 +60,7 @@ class Period:
         return Period(start, end) if start < end else None
 
 
+@lru_cache(maxsize=4_096)
 def boundary(anchor: datetime, cadence: Duration, index: int) -> datetime:
     """The boundary with this index, which may be negative: anchor + index x cadence."""
     if cadence.is_zero:

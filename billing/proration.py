@@ -11,6 +11,7 @@ from billing.periods import Period
 # Six digits more than the 34 that must agree, so that a thousand parts still sum to their price.
 SHARE_DIGITS: Final = 40
 _CONTEXT: Final = context_of(SHARE_DIGITS)
+_WHOLE: Final = Fraction(1)
 
 
 def fraction(window: Period, cycle: Period) -> Fraction:
@@ -18,7 +19,7 @@ def fraction(window: Period, cycle: Period) -> Fraction:
     if not cycle.covers(window):
         raise InvalidValue("A window lies inside the cycle that it is a part of")
     if window == cycle:
-        return Fraction(1)
+        return _WHOLE
     return Fraction(window.microseconds, cycle.microseconds)
 
 
@@ -29,7 +30,7 @@ def prorate(amount: Decimal, window: Period, cycle: Period) -> Decimal:
 
 def share(amount: Decimal, part: Fraction) -> Decimal:
     """A fraction of the amount: multiplied first and divided once."""
-    if part == 1:
+    if part is _WHOLE or part == 1:
         return amount
     scaled = MONEY_CONTEXT.multiply(amount, Decimal(part.numerator))
     return _CONTEXT.divide(scaled, Decimal(part.denominator))

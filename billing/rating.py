@@ -258,19 +258,15 @@ def rate_charge(
 def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> RatedLine:
     """The same, also of an adjusted quantity."""
     price = charge.price
-    before = quantity = measured(charge, measure)
-    if measure.adjusted is not None:
-        quantity, rated = measure.adjusted, _rated(price, measure.adjusted)
-    elif price.kind == "fee":
-        rated = _rated(price, quantity)
+    if measure.adjusted is None:
+        before, (quantity, rated) = None, _whole(charge, measure)
     else:
-        rated = rate_usage(price, measure.usage, measure.uses)[1]
-    origin = Origin(charge.cycle, period=charge.period)
+        before, quantity = measured(charge, measure), measure.adjusted
+        rated = _rated(price, quantity)
+    read: tuple[Decimal | None, int | None, Uses] = (None, None, NO_USES)
     if price.kind != "fee":
         read = (measure.usage, measure.event_count, measure.uses)
-        origin = Origin(charge.cycle, *read, period=charge.period)
-    if measure.adjusted is not None:
-        origin = replace(origin, measured=before)
+    origin = Origin(charge.cycle, *read, measured=before, period=charge.period)
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)
     taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
@@ -289,9 +285,15 @@ def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> Rat
 
 def measured(charge: Charge, measure: Measure) -> Decimal:
     """The quantity that a charge bills unless it is adjusted."""
-    if charge.price.kind == "fee":
-        return charge.price.quantity
-    return rate_usage(charge.price, measure.usage, measure.uses)[0]
+    return _whole(charge, measure)[0]
+
+
+def _whole(charge: Charge, measure: Measure) -> tuple[Decimal, pricing.Rated]:
+    """The same, and what it costs."""
+    price = charge.price
+    if price.kind == "fee":
+        return price.quantity, _rated(price, price.quantity)
+    return rate_usage(price, measure.usage, measure.uses)
 
 
 def rate_usage(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final, Literal, Protocol
 
 from billing.errors import InvalidValue
-from billing.money import context_of, exact
+from billing.money import MONEY_CONTEXT, context_of, exact
 
 TaxBehavior = Literal["exclusive", "inclusive"]
 TaxSource = Literal[
@@ -93,9 +93,9 @@ def apply_tax(
     34 digits, and the tax is what remains, so that the two always sum to what was promised.
     """
     applied = rate if in_scope else Decimal(0)
+    if behavior == "exclusive":
+        tax = MONEY_CONTEXT.multiply(amount, applied)
+        return TaxedAmount(price=amount, tax=tax, total=MONEY_CONTEXT.add(amount, tax))
     with exact():
-        if behavior == "exclusive":
-            tax = amount * applied
-            return TaxedAmount(price=amount, tax=tax, total=amount + tax)
         price = _CONTEXT.divide(amount, 1 + applied) if applied else amount
         return TaxedAmount(price=price, tax=amount - price, total=amount)

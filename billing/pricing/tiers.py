@@ -11,6 +11,7 @@ from billing.pricing.properties import ROOT, check_keys, number
 
 TIERS_MAX: Final = 1_000
 BOUND_DECIMALS_MAX: Final = 6
+REMEMBERED_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,25 @@ class Tier:
     flat_amount: Decimal
 
 
-def read_tiers(properties: Mapping[str, Any], *, flat_amounts: bool) -> list[Tier]:
-    """The bands in order, or a refusal that names the field at fault."""
+_read: Final[dict[tuple[str, bool], tuple[Tier, ...]]] = {}
+
+
+def read_tiers(properties: Mapping[str, Any], *, flat_amounts: bool) -> Sequence[Tier]:
+    """The bands in order, or a refusal that names the field at fault.
+
+    Those of many invoices are the same: what was read is remembered by what was written.
+    """
+    written = (repr(properties), flat_amounts)
+    known = _read.get(written)
+    if known is None:
+        known = tuple(_parsed(properties, flat_amounts=flat_amounts))
+        if len(_read) >= REMEMBERED_MAX:
+            _read.clear()
+        _read[written] = known
+    return known
+
+
+def _parsed(properties: Mapping[str, Any], *, flat_amounts: bool) -> list[Tier]:
     check_keys(properties, {"tiers"})
     rows = properties.get("tiers")
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:

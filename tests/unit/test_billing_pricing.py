@@ -203,3 +203,19 @@ def test_a_fee_is_standard_and_not_negative() -> None:
 def test_an_unknown_model_rates_nothing() -> None:
     with pytest.raises(InvalidValue, match="Must be one of standard, volume"):
         pricing.rate("linear", {}, Decimal(1))
+
+
+def test_bands_that_were_changed_in_place_are_read_again() -> None:
+    """Ten units at 3 are 30, at 2 they are 20, and what does not ascend is refused after that."""
+    tiers: list[dict[str, Any]] = [
+        {"upTo": "10", "unitPrice": "3"},
+        {"upTo": None, "unitPrice": "1"},
+    ]
+    properties = {"tiers": tiers}
+    assert pricing.rate("volume", properties, Decimal(10)).amount == Decimal(30)
+    tiers[0]["unitPrice"] = "2"
+    assert pricing.rate("volume", properties, Decimal(10)).amount == Decimal(20)
+    assert pricing.rate("graduated", properties, Decimal(11)).amount == Decimal(21)
+    tiers[0]["upTo"] = "0"
+    with pytest.raises(InvalidValue):
+        pricing.rate("volume", properties, Decimal(10))
