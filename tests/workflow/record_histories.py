@@ -1,81 +1,62 @@
-"""Records the histories that the determinism gate replays: run against a stack after the story.
+"""Records the histories that the determinism gate replays: of stories told to a stack of its own.
 
-    .venv/bin/python -m tests.workflow.record_histories
+    .venv/bin/python -m tests.workflow.record_histories LABEL
 
-Starts a `durabill dev` of its own, tells the story, and writes one history a workflow type into
-tests/workflow/histories. Run it with every release; old histories stay, new ones are added.
+Starts a `durabill dev`, tells the stories of `recorded_lives.py`, and writes each workflow's first
+run into tests/workflow/histories as `<name>-<LABEL>.json`; the label says which state of the code
+it was: a release, or the day. What stands there is never written again.
 """
 
 import asyncio
 import json
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 
 from local.demo import stack
-from local.story import DECLINES_TWICE_CARD, Numbers, Story, checkout_url
+from tests.workflow.recorded_lives import tell
 from workflows.connection import connect
 
 HISTORIES = Path(__file__).parent / "histories"
+# Which process and machine worked on it says nothing about the workflow.
+UNTOLD = {"identity"}
 
 
 def main() -> None:
     """Records them all."""
-    release = sys.argv[1] if len(sys.argv) > 1 else "0.1"
+    if len(sys.argv) != 2:
+        raise SystemExit("Which label? A release, or the day, as in 2026-11-28")
+    label = sys.argv[1]
+    if there := sorted(path.name for path in HISTORIES.glob(f"*-{label}.json")):
+        raise SystemExit(f"Recorded already: {', '.join(there)}")
     with tempfile.TemporaryDirectory(prefix="durabill-record-") as folder:
         with stack(Path(folder)) as addresses:
-            ids = _tell(addresses)
-            asyncio.run(_record(addresses["temporalAddress"], ids, release))
+            ids = asyncio.run(tell(addresses))
+            asyncio.run(_record(addresses["temporalAddress"], ids, label))
 
 
-def _tell(addresses: dict[str, str]) -> dict[str, str]:
-    """The story, short; the workflow ids by the names of their files."""
-    story = Story(addresses, Numbers(events=10), print)
-    catalogue, clock_id = story.set_up_catalogue(), story.create_clock()
-    customer_id = story.create_customer()
-    subscription = story.subscribe(catalogue, customer_id, clock_id)
-    story.pay(checkout_url(subscription))
-    story.await_status(subscription.id, "active")
-    story.advance(clock_id, datetime(2026, 3, 1, 9, tzinfo=UTC))
-    story.save_card(customer_id, DECLINES_TWICE_CARD)
-    story.advance(clock_id, datetime(2026, 4, 5, tzinfo=UTC))
-    story.terminate(subscription.id)
-    story.advance(clock_id, datetime(2026, 4, 7, tzinfo=UTC))
-    wall = _wall_subscription(story, catalogue.plan_id)
-    first, second, third, *_ = story.invoices(subscription.id)
-    return {
-        "subscription": f"subscription/{subscription.id}",
-        "subscription-wall-time": f"subscription/{wall}",
-        "invoice-close": f"invoice-close/{subscription.id}/1",
-        "payment-checkout": f"payment/{first.id}",
-        "payment-automatic": f"payment/{second.id}",
-        "payment-dunning": f"payment/{third.id}",
-        "test-clock": f"test-clock/{clock_id}",
-    }
-
-
-def _wall_subscription(story: Story, plan_id: str) -> str:
-    """A subscription in wall time, paid and waiting for its first boundary."""
-    subscription = story.client.subscriptions.create(
-        name="Wall",
-        plan_id=plan_id,
-        customer_id=story.create_customer("Wally Wall"),
-        started_at=datetime.now(UTC),  # noqa: TID251 - wall time is what is recorded here
-    )
-    story.pay(checkout_url(subscription))
-    story.await_status(subscription.id, "active")
-    return subscription.id
-
-
-async def _record(address: str, ids: dict[str, str], release: str) -> None:
+async def _record(address: str, ids: dict[str, str], label: str) -> None:
     client: Client = await connect(address, "default")
     for name, workflow_id in ids.items():
-        history = await client.get_workflow_handle(workflow_id).fetch_history()
-        text = json.dumps(json.loads(history.to_json()), indent=1)
-        (HISTORIES / f"{name}-{release}.json").write_text(text + "\n")
+        history = await _first_run(client, workflow_id)
+        text = json.dumps(_told(json.loads(history.to_json())), indent=1)
+        (HISTORIES / f"{name}-{label}.json").write_text(text + "\n")
+
+
+async def _first_run(client: Client, workflow_id: str) -> WorkflowHistory:
+    """The run that the others continue, which ends with the decision to continue as new."""
+    last = await client.get_workflow_handle(workflow_id).fetch_history()
+    first = last.events[0].workflow_execution_started_event_attributes.first_execution_run_id
+    return await client.get_workflow_handle(workflow_id, run_id=first).fetch_history()
+
+
+def _told(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _told(value) for name, value in content.items() if name not in UNTOLD}
+    return [_told(each) for each in content] if isinstance(content, list) else content
 
 
 if __name__ == "__main__":
