@@ -8,8 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities import entitlements, issuing
 from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
+from activities.subscription_intervals import Why, record_ending
 from activities.subscription_periods import ClosingInvoice
 from models.queries import drafts, invoices, payments, subscriptions
+from models.queries import subscription_intervals as intervals
 from models.subscriptions import Subscription
 
 TERMINATED_BY_SYSTEM = "system"
@@ -68,7 +70,11 @@ async def end_active(session: AsyncSession, subscription: Subscription, command:
     found = await invoices.of_subscription(
         session, subscription.merchant_id, subscription.id, "ACTIVE"
     )
+    billed = [] if command.change_reason is None else await intervals.all_of(session, terms)
     await _mark_terminated(session, subscription, command)
+    if command.change_reason is not None:
+        why = Why(change_reason=command.change_reason, description=command.reason)
+        await record_ending(session, terms, why, billed)
     if not found:
         return
     invoice = found[0]

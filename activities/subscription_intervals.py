@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.subscription_changes import keep_begun_version
+from billing.ids import derived_id
 from billing.interval_edits import Change, Edits, Ground, apply_edits
 from billing.interval_terms import Interval
 from billing.intervals import resolved_rate
@@ -25,15 +26,22 @@ from models.subscriptions import Subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What a merchant says about a change of intervals; billing never reads it."""
+
+    change_reason: str = "unspecified"
+    description: str | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditIntervals:
     """What a merchant changes about what a subscription bills, and why."""
 
     merchant_id: str
     subscription_id: str
     edits: Edits
-    change_reason: str = "unspecified"
-    description: str | None = None
-    custom: Mapping[str, Any] = field(default_factory=dict)
+    why: Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,10 @@ async def edit(session: AsyncSession, terms: Terms, command: EditIntervals) -> E
     await _write(session, subscription, changes)
     await _pin(session, terms)
     after = await _charged(session, terms, running)
-    record = await _record(session, terms, command, changes)
+    change_id = new_id("ich")
+    await _record(session, terms, command.why, changes, change_id)
     return EditedIntervals(
-        record.id,
+        change_id,
         created=len({price for price, _ in after - before}),
         removed=len({price for price, _ in before - after}),
     )
@@ -143,9 +152,31 @@ async def _charged(session: AsyncSession, terms: Terms, running: Invoice) -> set
     }
 
 
+async def record_beginning(session: AsyncSession, terms: Terms, why: Why) -> None:
+    """Records why a subscription begins with the intervals that it begins with."""
+    found = await intervals.all_of(session, terms)
+    begun = [Change(each.interval_id, None, each) for each in found]
+    await _record(session, terms, why, begun, derived_id("ich", terms.subscription.id, "beginning"))
+
+
+async def record_ending(
+    session: AsyncSession, terms: Terms, why: Why, before: Sequence[Interval]
+) -> None:
+    """Records why a subscription's intervals end, where they did with its termination."""
+    after = {each.interval_id: each for each in await intervals.all_of(session, terms)}
+    changes = [
+        Change(each.interval_id, each, after.get(each.interval_id))
+        for each in before
+        if after.get(each.interval_id) != each
+    ]
+    if changes:
+        change_id = derived_id("ich", terms.subscription.id, "ending")
+        await _record(session, terms, why, changes, change_id)
+
+
 async def _record(
-    session: AsyncSession, terms: Terms, command: EditIntervals, changes: Sequence[Change]
-) -> IntervalChange:
+    session: AsyncSession, terms: Terms, why: Why, changes: Sequence[Change], change_id: str
+) -> None:
     held = [each for change in changes for each in (change.before, change.after) if each]
     found = await prices_named(session, terms, {each.price_id for each in held})
     prices = {price.price_id: price for price in found.prices}
@@ -157,12 +188,12 @@ async def _record(
         return {**intervals.shown(interval), "resolvedUnitPrice": text(rate)}
 
     row = IntervalChange(
-        id=new_id("ich"),
-        merchant_id=command.merchant_id,
-        subscription_id=command.subscription_id,
-        change_reason=command.change_reason,
-        description=command.description,
-        custom=dict(command.custom),
+        id=change_id,
+        merchant_id=terms.subscription.merchant_id,
+        subscription_id=terms.subscription.id,
+        change_reason=why.change_reason,
+        description=why.description,
+        custom=dict(why.custom),
         entries=[
             {
                 "intervalId": each.interval_id,
@@ -174,4 +205,3 @@ async def _record(
     )
     session.add(row)
     await session.flush()
-    return row

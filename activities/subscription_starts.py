@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities import entitlements, issuing
 from activities import subscription_periods as periods
 from activities.customers import DescribedCustomer, customer_of
+from activities.subscription_intervals import Why, record_beginning
 from billing.durations import parse_duration
 from billing.errors import InvalidValue, NotAllowed, NotFound
 from billing.periods import Period, aligned_anchor
@@ -50,6 +51,8 @@ class CreateSubscription:
     renewal_reminder_days: int | None = None
     redirect_urls: dict[str, Any] | None = None
     custom: dict[str, Any] = field(default_factory=dict)
+    why: Why | None = None
+    """What is said about the intervals that it begins with; None: nothing, and no record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,10 @@ async def create(session: AsyncSession, command: CreateSubscription) -> CreatedS
     subscription = _new_row(command, customer.id, plan, now)
     session.add(subscription)
     await session.flush()
-    await _begin_billing(session, Terms(subscription, plan, customer), now)
+    terms = Terms(subscription, plan, customer)
+    await _begin_billing(session, terms, now)
+    if command.why is not None:
+        await record_beginning(session, terms, command.why)
     await entitlements.follow(session, subscription, now)
     await _owe_workflow(session, subscription, now)
     return CreatedSubscription(subscription.id, created=True)

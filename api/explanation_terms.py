@@ -8,6 +8,7 @@ from billing import explanation, interval_terms
 from billing.money import text
 from billing.periods import Period
 from billing.proration import SHARE_DIGITS
+from models import subscription_intervals as tables
 from models.queries import explanations
 
 
@@ -87,6 +88,21 @@ class ExplainedInterval(Wire):
         )
 
 
+class Agreement(Wire):
+    """The record of a change of intervals, as the merchant explained it."""
+
+    interval_change_id: str
+    change_reason: str
+    description: str | None
+    metadata: dict[str, Any]
+    created_at: Instant
+
+    @classmethod
+    def of(cls, row: tables.IntervalChange) -> Self:
+        """The answer for a record."""
+        return cls.from_row(row, interval_change_id=row.id, metadata=row.custom)
+
+
 class ExplainedPrice(Wire):
     """The price as it was when the line was rated."""
 
@@ -103,6 +119,8 @@ class ExplainedPrice(Wire):
     in_tax_scope: bool
     interval: Absent[ExplainedInterval] = None
     """The subscription's own terms, where the line is billed by them."""
+    agreement: Absent[Agreement] = None
+    """Which recorded change made these terms, and why."""
 
     @classmethod
     def of(cls, line: explanations.ExplainedLine, steps: explanation.Explanation) -> Self:
@@ -120,6 +138,7 @@ class ExplainedPrice(Wire):
             is_instant=price.is_instant,
             in_tax_scope=price.in_scope,
             interval=None if price.interval is None else ExplainedInterval.of(price.interval),
+            agreement=None if line.agreement is None else Agreement.of(line.agreement),
         )
 
 

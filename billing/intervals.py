@@ -115,14 +115,17 @@ def priced(interval: Interval, price: PriceTerms) -> PriceTerms:
     return replace(terms, model="standard", properties=written)
 
 
+def plan_line_id(subscription_id: str, key: str, version_id: str, start: datetime) -> str:
+    """The id of a plan's line as an interval, which is not stored; start in UTC."""
+    return derived_id("int", subscription_id, key, version_id, start.isoformat())
+
+
 def _plan_interval(
     subscription_id: str, span: VersionSpan, line: PlanPrice, start: datetime, end: datetime | None
 ) -> Interval:
     is_once = line.cadence != ONE_OFF and parse_duration(line.cadence).is_zero
     return Interval(
-        interval_id=derived_id(
-            "int", subscription_id, line.key, span.version_id, start.isoformat()
-        ),
+        interval_id=plan_line_id(subscription_id, line.key, span.version_id, start),
         key=line.key,
         kind="plan_line",
         price_id=line.price_id,

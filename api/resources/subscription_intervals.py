@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, StringConstraints
 
-from activities.subscription_intervals import EditedIntervals, EditIntervals
+from activities.subscription_intervals import EditedIntervals, EditIntervals, Why
 from api.deps import Caller, Commands, Session, Transactions
 from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
@@ -171,9 +171,11 @@ class IntervalEdits(Body):
                 edit=[each.edit() for each in self.edit],
                 remove=[each.id for each in self.remove],
             ),
-            change_reason=self.change_reason,
-            description=self.description,
-            custom=self.metadata,
+            why=Why(
+                change_reason=self.change_reason,
+                description=self.description,
+                custom=self.metadata,
+            ),
         )
 
 

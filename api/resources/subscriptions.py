@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from activities.customers import DescribedCustomer
 from activities.subscription_changes import SubscriptionChanges
+from activities.subscription_intervals import Why
 from activities.subscription_starts import CreateSubscription
 from api.commands import TerminateSubscription, Unavailable, UpdateSubscription
 from api.deps import Caller, Commands, PublicUrl, Session
@@ -132,7 +133,18 @@ class NewSubscription(Body):
             described_customer=None if self.customer is None else self.customer.described(),
             redirect_urls=None if redirects is None else redirects.model_dump(by_alias=True),
             custom=self.metadata,
+            why=self.why(),
             **{name: getattr(self, name) for name in _SHARED},
+        )
+
+    def why(self) -> Why | None:
+        """What is said about its first intervals, if anything is."""
+        if not (self.change_reason or self.change_description or self.change_metadata):
+            return None
+        return Why(
+            change_reason=self.change_reason or "unspecified",
+            description=self.change_description,
+            custom=self.change_metadata,
         )
 
 

@@ -1,6 +1,6 @@
 """How an invoice came to its amounts, told from what its lines keep; only an open one is rated."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import col, select
@@ -15,7 +15,9 @@ from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
 from models.plans import PlanVersion
 from models.queries import adjustments, drafts, invoices
+from models.queries import subscription_intervals as intervals
 from models.queries.subscriptions import among
+from models.subscription_intervals import IntervalChange
 
 WALLET = "wallet"
 
@@ -30,6 +32,8 @@ class ExplainedLine:
     aggregation: str | None
     deal: Sequence[Adjustment]
     """The adjustments that reached it."""
+    agreement: IntervalChange | None
+    """The record of the change that made the terms it is billed by, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ async def explained(session: AsyncSession, invoice: Invoice) -> ExplainedInvoice
     deal = await adjustments.named(session, invoice.merchant_id, named)
     numbers = await _version_numbers(session, invoice.merchant_id, steps.values())
     aggregations = await _aggregations(session, invoice.merchant_id, rows)
+    agreed = await _agreements(session, invoice, steps)
     charged = [row for row in rows if row.kind != WALLET]
     return ExplainedInvoice(
         lines=[
@@ -77,6 +82,7 @@ async def explained(session: AsyncSession, invoice: Invoice) -> ExplainedInvoice
                 plan_version_number=numbers.get(_version_id(steps[row.id])),
                 aggregation=aggregations.get(row.source_id),
                 deal=[deal[each] for each in row.adjustment_ids if each in deal],
+                agreement=agreed.get(row.id),
             )
             for row in rows
         ],
@@ -108,6 +114,23 @@ def told(row: InvoiceLine, behavior: TaxBehavior) -> Explanation | None:
 
 def _version_id(steps: Explanation | None) -> str:
     return "" if steps is None else steps.price.plan_version_id or ""
+
+
+async def _agreements(
+    session: AsyncSession, invoice: Invoice, steps: Mapping[str, Explanation | None]
+) -> dict[str, IntervalChange | None]:
+    """Which record stands behind each line that has a key, by the line's id."""
+    terms = {
+        line_id: intervals.Agreed(
+            each.price.key, each.price.plan_version_id or "", each.price.interval
+        )
+        for line_id, each in steps.items()
+        if each is not None and each.price.key
+    }
+    records = await intervals.agreements(
+        session, invoice.merchant_id, invoice.subscription_id, list(terms.values())
+    )
+    return dict(zip(terms, records, strict=True))
 
 
 async def _version_numbers(

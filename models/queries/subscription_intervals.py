@@ -13,7 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from billing.interval_edits import CatalogPrice
 from billing.interval_terms import Interval
-from billing.intervals import Overlay, PlanPrice, VersionSpan, effective, priced
+from billing.intervals import Overlay, PlanPrice, VersionSpan, effective, plan_line_id, priced
 from billing.money import text as plain
 from models.base import wall_now
 from models.invoices import Invoice
@@ -198,6 +198,44 @@ async def change(session: AsyncSession, merchant_id: str, change_id: str) -> Int
         )
     )
     return rows.first()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Terms that a line was billed by, to find who agreed to them; no interval: the plan's."""
+
+    key: str
+    version_id: str
+    interval: Interval | None
+
+    def stands_in(self, record: IntervalChange) -> bool:
+        """Whether the record made these terms."""
+        entries = [each for each in record.entries if each["after"] is not None]
+        if self.interval is not None:
+            terms = shown(self.interval).items()
+            ours = [each for each in entries if each["intervalId"] == self.interval.interval_id]
+            return any(terms <= each["after"].items() for each in ours)
+        return any(
+            each["intervalId"]
+            == plan_line_id(
+                record.subscription_id,
+                self.key,
+                self.version_id,
+                datetime.fromisoformat(each["after"]["startDate"]),
+            )
+            for each in entries
+        )
+
+
+async def agreements(
+    session: AsyncSession, merchant_id: str, subscription_id: str, terms: Sequence[Agreed]
+) -> list[IntervalChange | None]:
+    """The newest record that made each of the terms; None where none did."""
+    if not terms:
+        return []
+    statement = changes_oldest_first(merchant_id, ChangeFilter(subscription_id))
+    records = list(reversed((await session.exec(statement)).all()))
+    return [next((row for row in records if each.stands_in(row)), None) for each in terms]
 
 
 def shown(interval: Interval) -> dict[str, Any]:
