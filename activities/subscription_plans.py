@@ -58,8 +58,6 @@ async def plan(session: AsyncSession, terms: Terms, command: ChangePlan) -> Plan
         if await plan_changes.cuts_cycles(session, terms, new, boundary):
             raise PlanNotChangeable("A fee of another cadence stands against it; change it now")
         return PlannedChange(boundary, [])
-    if await plan_changes.has_changed_inside(session, terms, command.now):
-        raise PlanNotChangeable("The plan was changed in a period that still runs")
     back = await plan_changes.given_back(session, terms, command.now)
     asked = await plan_changes.asked_for(session, new, command.now)
     return PlannedChange(command.now, [*back, *asked])

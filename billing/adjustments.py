@@ -223,7 +223,7 @@ def check_target(kind: Kind, price: PriceTerms | None) -> None:
         (price is None, "Not a price of this subscription"),
         (price is not None and price.is_instant, "Its uses are paid one by one"),
         (price is not None and price.model in UNITLESS_MODELS, "Its quantity is not in units"),
-        (price is not None and _is_one_off(price), "It is billed once, not for each period"),
+        (price is not None and price.is_once, "It is billed once, not for each period"),
         (price is not None and kind == "usageDiscount" and price.kind != "metric", "Not metered"),
         (
             price is not None and kind == "usageDiscount" and _is_rebate(price),
@@ -236,10 +236,6 @@ def check_target(kind: Kind, price: PriceTerms | None) -> None:
     ):
         if broken:
             raise InvalidValue(message, field="targetPriceIds")
-
-
-def _is_one_off(price: PriceTerms) -> bool:
-    return price.cadence is not None and price.cadence.is_zero
 
 
 def _is_rebate(price: PriceTerms) -> bool:

@@ -36,6 +36,7 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         "interval": price.interval and interval_document(price.interval),
         "tax_source": price.tax_source,
         "is_obligation": price.is_obligation or None,
+        "is_once": price.is_once or None,
         "is_instant": price.is_instant or None,
         "is_out_of_scope": not price.in_scope or None,
         "usage": _text(origin.usage),

@@ -52,6 +52,13 @@ class ChangedFee:
     quantity: Decimal = Decimal(1)
     discounts: tuple[tuple[str, Fraction], ...] = ()
     """Which adjustment takes which part."""
+    is_owed_whole: bool = False
+    """An obligation, or a fee that is billed once: none of it is given back."""
+
+    @property
+    def billed_as(self) -> tuple[str | None, str, Period]:
+        """Which amount of which invoice it is a part of, where it is given back."""
+        return (self.invoice_id, self.price_id, self.cycle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +78,24 @@ def check_plans(old: PlanTerms, new: PlanTerms) -> None:
             raise PlanNotChangeable("The plans differ", details={"differs": name})
 
 
-def unused(paid: Iterable[Amount], now: datetime) -> list[Amount]:
-    """What is given back: each paid fee for the part of its window that is still to come."""
+def unused(
+    paid: Iterable[Amount], now: datetime, returned: Iterable[ChangedFee] = ()
+) -> list[Amount]:
+    """What is given back: each paid fee for the part of its window that is still to come.
+
+    What an earlier change has returned is not given back again.
+    """
+    before = {fee.billed_as for fee in returned}
     found = []
     for each in paid:
         start = max(each.window.start, now)
         if start >= each.window.end or not each.amount:
             continue
+        fee = each.fee and replace(each.fee, cycle=each.window, billed=each.amount, discounts=())
+        if fee is not None and fee.billed_as in before:
+            continue
         rest = Period(start, each.window.end)
         back = prorate(each.amount, rest, each.window).copy_negate()
-        fee = each.fee and replace(each.fee, cycle=each.window, billed=each.amount, discounts=())
         found.append(Amount(each.name + UNUSED_SUFFIX, rest, back, fee))
     return found
 
@@ -114,6 +129,8 @@ def change_document(fee: ChangedFee) -> dict[str, Any]:
     }
     if fee.billed is not None:
         return kept | {"billed": text(fee.billed), "invoice_id": fee.invoice_id}
+    if fee.is_owed_whole:
+        kept["is_owed_whole"] = True
     return kept | {
         "model": fee.model,
         "properties": dict(fee.properties),
@@ -139,4 +156,5 @@ def kept_change(document: Mapping[str, Any]) -> ChangedFee:
         properties=document["properties"],
         quantity=Decimal(document["quantity"]),
         discounts=tuple((name, Fraction(part)) for name, part in document["discounts"]),
+        is_owed_whole=document.get("is_owed_whole", False),
     )

@@ -60,6 +60,11 @@ class PriceTerms:
     interval: Interval | None = None
     """These terms; None also of a line from before lines kept them."""
 
+    @property
+    def is_once(self) -> bool:
+        """Whether it is billed once, and not for a time."""
+        return self.cadence is not None and self.cadence.is_zero
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -263,9 +268,7 @@ def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> Rat
     else:
         before, quantity = measured(charge, measure), measure.adjusted
         rated = _rated(price, quantity)
-    read: tuple[Decimal | None, int | None, Uses] = (None, None, NO_USES)
-    if price.kind != "fee":
-        read = (measure.usage, measure.event_count, measure.uses)
+    read = () if price.kind == "fee" else (measure.usage, measure.event_count, measure.uses)
     origin = Origin(charge.cycle, *read, measured=before, period=charge.period)
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)

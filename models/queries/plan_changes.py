@@ -1,8 +1,10 @@
 """What changing a subscription's plan gives back and asks for; it reads and never writes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,6 +17,7 @@ from billing.plan_change import (
     ChangedFee,
     PlanNotChangeable,
     PlanTerms,
+    kept_change,
     merged,
     unused,
 )
@@ -22,13 +25,12 @@ from billing.rating import (
     Charge,
     Measure,
     Origin,
-    PriceTerms,
     RatedLine,
     Schedule,
     charges_at,
 )
 from models.invoices import Invoice, InvoiceLine
-from models.plans import PlanVersion
+from models.manual_lines import ManualLine
 from models.queries import adjustments, drafts, invoices
 from models.queries.drafts import window_at
 from models.queries.terms import Terms, price_set, rate_of
@@ -58,7 +60,10 @@ def plan_terms(terms: Terms) -> PlanTerms:
 
 
 async def given_back(session: AsyncSession, terms: Terms, now: datetime) -> list[Amount]:
-    """The unused rest of what was billed in advance, on invoices that stand and were kept."""
+    """The unused rest of what was billed in advance, on invoices that stand and were kept.
+
+    That are fees, and what an earlier change has asked for; not what one has returned.
+    """
     merchant_id, owner_id = terms.subscription.merchant_id, terms.subscription.id
     refunded = select(col(Refund.invoice_id)).where(
         col(Refund.merchant_id) == merchant_id, col(Refund.status) == "ISSUED"
@@ -78,7 +83,20 @@ async def given_back(session: AsyncSession, terms: Terms, now: datetime) -> list
     lines = list(rows.all())
     for closing in await invoices.of_subscription(session, merchant_id, owner_id, "CLOSING"):
         lines += drafts.line_rows(closing, await drafts.of_invoice(session, terms, closing))
-    return unused(merged(_paid(terms, lines, now)), now)
+    returned = await _returned(session, terms.subscription)
+    return unused(merged(_paid(terms, lines, now)), now, returned)
+
+
+async def _returned(session: AsyncSession, subscription: Subscription) -> list[ChangedFee]:
+    rows = await session.exec(
+        select(ManualLine.plan_change).where(
+            col(ManualLine.merchant_id) == subscription.merchant_id,
+            col(ManualLine.subscription_id) == subscription.id,
+            col(ManualLine.plan_change).is_not(None),
+        )
+    )
+    fees = [kept_change(document) for document in rows.all() if document is not None]
+    return [fee for fee in fees if fee.billed is not None]
 
 
 def _paid(
@@ -86,23 +104,39 @@ def _paid(
 ) -> list[tuple[tuple[str, ...], Amount]]:
     found: list[tuple[tuple[str, ...], Amount]] = []
     for line in lines:
-        is_fee = line.kind in ("fee", "adjustment") and line.payment_term == "in_advance"
         origin = line.origin or {}
-        if not is_fee or line.period_end <= now or origin.get("is_obligation"):
+        fee = _billed_fee(line, origin)
+        if fee is None or line.period_end <= now or fee.is_owed_whole:
             continue
         if origin.get("is_out_of_scope"):
             raise PlanNotChangeable("A fee outside the scope of tax is paid in advance")
         amount = line.total_amount if terms.behavior == "inclusive" else line.total_price
-        window = Period(line.period_start, line.period_end)
-        key = (line.invoice_id, line.price_id or "", str(origin.get("interval_id", "")))
-        fee = ChangedFee(
+        # A discount goes by its fee's key; what a change has asked for is less discounts already.
+        key = line.id if line.kind == "manual" else str(origin.get("interval_id", ""))
+        found.append(
+            (
+                (line.invoice_id, fee.price_id, key),
+                Amount(line.display_name, fee.cycle, amount, fee),
+            )
+        )
+    return found
+
+
+def _billed_fee(line: InvoiceLine, origin: dict[str, Any]) -> ChangedFee | None:
+    """What a line has billed ahead; None where it is no such line."""
+    window = Period(line.period_start, line.period_end)
+    if line.kind in ("fee", "adjustment") and line.payment_term == "in_advance":
+        return ChangedFee(
             price_id=line.price_id or "",
             plan_version_id=origin.get("plan_version_id"),
             cycle=window,
             invoice_id=line.invoice_id,
+            is_owed_whole=bool(origin.get("is_obligation") or origin.get("is_once")),
         )
-        found.append((key, Amount(line.display_name, window, amount, fee)))
-    return found
+    asked = kept_change(origin["change"]) if "change" in origin else None
+    if asked is None or asked.billed is not None:
+        return None
+    return replace(asked, cycle=window, invoice_id=line.invoice_id, discounts=())
 
 
 async def asked_for(session: AsyncSession, terms: Terms, now: datetime) -> list[Amount]:
@@ -116,7 +150,7 @@ async def asked_for(session: AsyncSession, terms: Terms, now: datetime) -> list[
     charges += [
         Charge(price, coming, coming)
         for price in fees
-        if _is_once(price) and price.payment_term == "in_arrears"
+        if price.is_once and price.payment_term == "in_arrears"
     ]
     if any(not charge.price.in_scope for charge in charges):
         raise PlanNotChangeable("A fee outside the scope of tax is due in advance")
@@ -138,33 +172,9 @@ def _asked(terms: Terms, line: RatedLine) -> Amount:
         properties=line.price.properties,
         quantity=line.quantity,
         discounts=tuple((name, origin.part) for name in line.adjustment_ids if origin.part),
+        is_owed_whole=line.price.is_obligation or line.price.is_once,
     )
     return Amount(line.price.display_name, line.window, amount, fee)
-
-
-def _is_once(price: PriceTerms) -> bool:
-    return price.cadence is not None and price.cadence.is_zero
-
-
-async def has_changed_inside(session: AsyncSession, terms: Terms, now: datetime) -> bool:
-    """Whether what an earlier change has asked for is still running: it is no line of a fee."""
-    subscription = terms.subscription
-    rows = await session.exec(
-        select(col(Invoice.ended_to))
-        .join(PlanVersion, col(PlanVersion.id) == col(Invoice.arrears_version_id))
-        .where(
-            col(Invoice.merchant_id) == subscription.merchant_id,
-            col(Invoice.subscription_id) == subscription.id,
-            col(Invoice.coming_to) == col(Invoice.ended_to),
-            col(PlanVersion.plan_id) != subscription.plan_id,
-        )
-        .order_by(col(Invoice.sequence_number).desc())
-        .limit(1)
-    )
-    changed_at = rows.first()
-    if changed_at is None:
-        return False
-    return any(each.window.end > now for each in await asked_for(session, terms, changed_at))
 
 
 async def cuts_cycles(session: AsyncSession, old: Terms, new: Terms, boundary: datetime) -> bool:

@@ -67,8 +67,6 @@ def an_upgrade_in_the_middle(shop: Shop) -> Telling:
     assert changed["lines"] == preview["lines"]
     assert shop.client.subscriptions.get(id=contract.id).plan_id == better
     shop.use(contract, new_calls, 4, "2026-01-20")
-    again = _ask(contract, shop.plan(shop.fee("Other", "1.00")))
-    assert (again.status_code, again.json()["code"]) == (409, "PLAN_NOT_CHANGEABLE")
     yield at("2026-02-01")
     assert _totals(shop, contract) == ["31.00", "26.00", "70.00"]
 
@@ -110,6 +108,64 @@ def a_discount_counts_on_both_sides(shop: Shop) -> Telling:
     assert _change(contract, better)["subtotal"] == "9.96"
     yield at("2026-03-01")
     assert _totals(shop, contract) == ["31.00", "15.50", "9.96", "31.00"]
+
+
+def changed_three_times_in_a_month(shop: Shop) -> Telling:
+    """31.00 in advance, 62.00 from 11 January, 31.00 from the 21st, and 62.00 at that instant.
+
+    On the 11th -31 x 21 / 31 + 62 x 21 / 31 = 21.00. On the 21st, with 11 days left, what the
+    first change asked for is given back in part, -42.00 x 11 / 21 = -22.00, and 11.00 asked for:
+    -11.00, which wait. Then -11.00 + 22.00 = 11.00. February is 62.00 - 11.00 = 51.00.
+    """
+    contract = shop.subscribe(shop.plan(shop.fee("Basic", "31.00")))
+    better = shop.plan(shop.fee("Better", "62.00"))
+    basic = shop.plan(shop.fee("Basic", "31.00"))
+    yield CHANGED
+    assert _change(contract, better)["subtotal"] == "21.00"
+    yield at("2026-01-21")
+    down = _change(contract, basic)
+    assert [(each["displayName"], each["amount"]) for each in down["lines"]] == [
+        ("Better (unused)", "-22"), ("Basic", "11"),
+    ]  # fmt: skip
+    assert _change(contract, better)["subtotal"] == "11.00"
+    yield at("2026-03-01")
+    assert _totals(shop, contract) == [
+        "31.00", "21.00", "0.00", "11.00", "51.00", "62.00",
+    ]  # fmt: skip
+
+
+def a_year_is_given_back_once(shop: Shop) -> Telling:
+    """365.00 a year in advance; on 11 January 355 of 365 days are left: 355.00 back.
+
+    A plan of 31.00 a month asks 21.00 for January: 334.00 are carried, and pay February's 31.00.
+    The change to 62.00 on 11 February gives back 31.00 x 18 / 28 = 19.9285… of that month and
+    nothing of the year, and asks 39.8571…: 19.93, paid by the credit too.
+    """
+    contract = shop.subscribe(shop.plan(shop.fee("Year", "365.00", every="P1Y")))
+    basic = shop.plan(shop.fee("Basic", "31.00"))
+    better = shop.plan(shop.fee("Better", "62.00"))
+    yield CHANGED
+    assert _change(contract, basic)["subtotal"] == "-334.00"
+    yield at("2026-02-11")
+    assert _change(contract, better)["subtotal"] == "19.93"
+    yield at("2026-03-01")
+    assert _totals(shop, contract) == ["365.00", "0.00", "0.00", "0.00", "0.00"]
+
+
+def what_is_billed_once_is_not_given_back(shop: Shop) -> Telling:
+    """A set-up of 99.00 once and 31.00 a month; the other plan has a set-up of 10.00 and 62.00.
+
+    On 11 January -21.00, 10.00 and 42.00: 31.00. Back again on the 21st: -22.00, 99.00 and 11.00.
+    """
+    contract = shop.subscribe(
+        shop.plan(shop.fee("Set-up", "99.00", every="P0D"), shop.fee("Basic", "31.00"))
+    )
+    better = shop.plan(shop.fee("Move", "10.00", every="P0D"), shop.fee("Better", "62.00"))
+    basic = shop.plan(shop.fee("Set-up", "99.00", every="P0D"), shop.fee("Basic", "31.00"))
+    yield CHANGED
+    assert _change(contract, better)["subtotal"] == "31.00"
+    yield at("2026-01-21")
+    assert _change(contract, basic)["subtotal"] == "88.00"
 
 
 def with_the_period(shop: Shop) -> Telling:

@@ -9,6 +9,7 @@ import pytest
 from billing.periods import Period
 from billing.plan_change import (
     Amount,
+    ChangedFee,
     PlanNotChangeable,
     PlanTerms,
     check_plans,
@@ -33,6 +34,16 @@ def test_the_rest_of_a_window_is_given_back() -> None:
     ]
     assert unused(paid, day(3, 1)) == []
     assert unused([Amount("Free", JANUARY, Decimal(0))], day(1, 11)) == []
+
+
+def test_what_was_given_back_is_not_given_back_again() -> None:
+    fee = ChangedFee(price_id="price_1", plan_version_id=None, cycle=JANUARY, invoice_id="inv_1")
+    paid = [Amount("Rent", JANUARY, Decimal(31), fee)]
+    (first,) = unused(paid, day(1, 11))
+    assert first.fee is not None
+    assert unused(paid, day(1, 21), [first.fee]) == []
+    (other,) = unused(paid, day(1, 21), [replace(first.fee, invoice_id="inv_2")])
+    assert other.amount == Decimal(-11)
 
 
 def test_a_fee_goes_with_its_discounts() -> None:
