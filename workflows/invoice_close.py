@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.test_clocks import Tick, TickAnswer
 
 from workflows import attributes, options
+from workflows.acceptance import accepted
 from workflows.children import start_abandoned
 from workflows.clock import BillingClock
 from workflows.payment_collection import CollectionState, PaymentCollectionWorkflow
@@ -78,6 +79,7 @@ class InvoiceCloseWorkflow:
         if not drafted.auto_approve:
             self._phase = "awaiting approval"
             await self._clock.until(None, lambda: self._approved)
+            await accepted()
         return await workflow.execute_local_activity_method(
             InvoiceActivities.finalize_invoice,
             self._ref(),

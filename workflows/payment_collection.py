@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from billing.dunning import next_attempt_at
 
 from workflows import options
+from workflows.acceptance import accepted
 from workflows.clock import BillingClock, has_long_history
 
 
@@ -222,6 +223,8 @@ class PaymentCollectionWorkflow:
         """One attempt, with the checkout's card if a customer is there, else with the saved one."""
         self._method_changed = False
         request = self._requests.pop(0) if self._requests else None
+        if request is not None:
+            await accepted()
         if request is not None and request.kind == "out_of_band":
             return await self._settle_outside(collection, request)
         if request is not None and request.kind == "write_off":

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.test_clocks import Tick, TickAnswer
 
 from workflows import attributes, options
+from workflows.acceptance import accepted
 from workflows.children import start_abandoned
 from workflows.clock import BillingClock, earliest, has_long_history
 from workflows.invoice_close import CloseState, InvoiceCloseWorkflow
@@ -142,6 +143,7 @@ class SubscriptionWorkflow:
     async def _serve(self, view: SubscriptionView) -> SubscriptionView:
         """Works on the oldest request; a refusal is its caller's and leaves all as it was."""
         request = self._requests[0]
+        await accepted()
         try:
             view = await request.work()
         except ApplicationError as refusal:
@@ -233,9 +235,7 @@ class SubscriptionWorkflow:
         if not is_over:
             return await self._remind(told_at)
         if view.ending_at is not None and view.ending_at == end:
-            ended = TerminateNow(
-                reason="ended", terminated_by=self._state.merchant_id, at=view.ending_at
-            )
+            ended = TerminateNow(reason="ended", terminated_by=self._state.merchant_id, at=end)
             return await self._terminate(ended)
         rolled = await workflow.execute_local_activity_method(
             SubscriptionActivities.roll_period,
