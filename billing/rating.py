@@ -245,8 +245,7 @@ def _is_advance(price: PriceTerms) -> bool:
 
 def _names(price: PriceTerms, cadence: Duration) -> list[tuple[str, Duration]]:
     """What a line is known by from version to version."""
-    length = cadence if price.cadence is None else price.cadence
-    return [(price.key, length), (price.source_id, length)]
+    return [(name, price.cadence or cadence) for name in (price.key, price.source_id)]
 
 
 def rate_charge(
@@ -268,8 +267,10 @@ def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> Rat
     else:
         before, quantity = measured(charge, measure), measure.adjusted
         rated = _rated(price, quantity)
-    read = () if price.kind == "fee" else (measure.usage, measure.event_count, measure.uses)
-    origin = Origin(charge.cycle, *read, measured=before, period=charge.period)
+    origin = Origin(charge.cycle, measured=before, period=charge.period)
+    if price.kind != "fee":
+        usage, uses = measure.usage, measure.uses
+        origin = replace(origin, usage=usage, event_count=measure.event_count, uses=uses)
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)
     taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
@@ -309,9 +310,8 @@ def rate_usage(
     """
     metered = max(usage, Decimal(0))
     if price.model == "dynamic":
-        counted = dynamic.countable(price.properties, metered)
         rated = dynamic.rate_period(price.properties, metered, uses.quantity, uses.amount)
-        return counted + uses.quantity, rated
+        return dynamic.countable(price.properties, metered) + uses.quantity, rated
     quantity = metered + uses.quantity
     if price.is_instant and not quantity:
         # A least charge is owed for each use, and there was none that had not been paid.
