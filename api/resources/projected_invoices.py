@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api.deps import Caller, Session
 from api.idempotency import KeptRoute
-from api.invoice_answers import Invoice, Standing
+from api.invoice_answers import Invoice, InvoiceLine, InvoiceLines, Standing
 from api.pagination import Listing, Paging, listing
 from api.schema import Instant, SubscriptionId, found
 from billing.durations import parse_duration
@@ -63,7 +63,7 @@ async def list_projected_invoices(
     paging: Paging,
     session: Session,
 ) -> Listing[Invoice]:
-    """List the invoices that fees will make, in their order; usage and manual lines are not in."""
+    """List the invoices that fees and written lines will make, in their order; usage is not in."""
     merchant_id = caller.merchant_id
     owner = found(
         await subscriptions.get(session, merchant_id, wanted.subscription_id), "subscription"
@@ -90,23 +90,27 @@ def _answer(terms: Terms, projected: Projection, grace_period: str) -> Invoice:
         status="PROJECTED",
         currency=owner.currency,
         tax_behavior=terms.behavior,
-        period_start=projected.period.start,
-        period_end=projected.period.end,
+        period_start=projected.draft.period.start,
+        period_end=projected.draft.period.end,
         grace_period_end=grace_end,
         issued_at=grace_end,
         due_at=due_at(grace_end, owner.payment_term_days),
         created_at=owner.created_at,
         updated_at=owner.updated_at,
     )
+    lines = [InvoiceLine.of(line) for line in drafts.line_rows(row, projected.draft)]
     standing = Standing(
         subscription=owner,
         payment_url=None,
         pdf_url=None,
-        subtotal=projected.totals.subtotal,
-        total_tax=projected.totals.tax,
-        grand_total=projected.totals.grand_total,
-        item_count=len(projected.lines),
-        period_start=projected.period.start,
-        period_end=projected.period.end,
+        subtotal=projected.draft.totals.subtotal,
+        total_tax=projected.draft.totals.tax,
+        grand_total=projected.draft.grand_total,
+        item_count=len(lines),
+        period_start=projected.draft.period.start,
+        period_end=projected.draft.period.end,
     )
-    return Invoice.of(row, standing)
+    shown = InvoiceLines(
+        invoice_id=row.id, line_items=lines, total_count=len(lines), next_page_token=None
+    )
+    return Invoice.of(row, standing, line_items=shown)

@@ -130,14 +130,14 @@ async def rate(
     full += late.lines
     manual = [] if invoice is None else await manual_lines.waiting_for(session, invoice)
     written = [manual_lines.rated(terms, row) for row in manual]
-    lines = _bounded(full, written, behavior)
+    lines = bounded(full, written, behavior)
     wallet_charge, wallet_origin = await _wallet_charge(session, terms, steps)
     names = {key: value for each in sets.values() for key, value in each.names.items()}
     return Draft(
         lines=lines,
         names={**late.names, **names, **{row.id: manual_lines.names(row) for row in manual}},
         totals=totals(lines, terms.plan.currency, behavior),
-        period=period_of((line for line in lines if line.price.kind != "manual"), _span(steps)),
+        period=period_of((line for line in lines if line.price.kind != "manual"), span_of(steps)),
         wallet_charge=wallet_charge,
         wallet_origin=wallet_origin,
         watermark=watermark,
@@ -145,7 +145,7 @@ async def rate(
     )
 
 
-def _span(steps: Sequence[Step]) -> Period:
+def span_of(steps: Sequence[Step]) -> Period:
     """All the time that the boundaries bill."""
     windows = [w for step in steps for w in (step.ended, step.coming) if w is not None]
     return Period(min(w.start for w in windows), max(w.end for w in windows))
@@ -160,7 +160,7 @@ def measure(
     return Measure(read.value, used, read.event_count)
 
 
-def _bounded(
+def bounded(
     full: Sequence[RatedLine], written: Sequence[RatedLine], behavior: TaxBehavior
 ) -> list[RatedLine]:
     """The lines, never below zero: rebates are cut first, and credits take what is left."""

@@ -77,6 +77,22 @@ async def waiting_for(session: AsyncSession, invoice: Invoice) -> list[ManualLin
     return list(rows.all())
 
 
+async def unbilled(
+    session: AsyncSession, merchant_id: str, subscription_id: str
+) -> list[ManualLine]:
+    """All lines of a subscription that no draft has taken, oldest first."""
+    rows = await session.exec(
+        select(ManualLine)
+        .where(
+            col(ManualLine.merchant_id) == merchant_id,
+            col(ManualLine.subscription_id) == subscription_id,
+            col(ManualLine.billed_on).is_(None),
+        )
+        .order_by(col(ManualLine.created_at), col(ManualLine.id))
+    )
+    return list(rows.all())
+
+
 async def _has_older_open(session: AsyncSession, invoice: Invoice) -> bool:
     older = await session.exec(
         select(col(Invoice.id))
@@ -122,7 +138,7 @@ async def take(session: AsyncSession, invoice: Invoice, lines: Sequence[RatedLin
         if row is None or row.billed_on is not None:
             continue
         if line.carried:
-            await add(session, _rest(row, invoice, line))
+            await add(session, rest_of(row, invoice.id, line))
         await session.exec(
             update(ManualLine)
             .where(col(ManualLine.merchant_id) == invoice.merchant_id, col(ManualLine.id) == row.id)
@@ -131,9 +147,10 @@ async def take(session: AsyncSession, invoice: Invoice, lines: Sequence[RatedLin
         )
 
 
-def _rest(row: ManualLine, invoice: Invoice, line: RatedLine) -> ManualLine:
+def rest_of(row: ManualLine, invoice_id: str, line: RatedLine) -> ManualLine:
+    """What an invoice could not bear of a credit, as the line that the next one takes."""
     return ManualLine(
-        id=derived_id("li", row.id, invoice.id, "rest"),
+        id=derived_id("li", row.id, invoice_id, "rest"),
         merchant_id=row.merchant_id,
         customer_id=row.customer_id,
         subscription_id=row.subscription_id,
