@@ -128,17 +128,28 @@ async def follow(session: AsyncSession, subscription: Subscription, now: datetim
     await _write(session, subscription.merchant_id, outcomes)
 
 
-async def follow_plan(session: AsyncSession, plan: Plan) -> None:
-    """The same for all who follow a plan whose new default takes effect at once.
+async def follow_plan(session: AsyncSession, plan: Plan, *, was_immediate: bool = False) -> None:
+    """The same for all who follow a plan whose default takes effect at once, or did until now.
 
-    A part of the transaction that moves the default, under the plan's lock.
+    A part of the transaction that moves the default or changes the transition, under the plan's
+    lock. Who is billed by the default no longer has what the version gives that his window began
+    with.
     """
-    is_immediate = plan.version_transition.get("effectiveDate") == "immediate"
-    if plan.billing_version == 0 or not is_immediate:
+    immediate = is_immediate(plan)
+    if plan.billing_version == 0 or not (immediate or was_immediate):
         return
-    followers = await entitlements.followers(session, plan.merchant_id, plan.id, wall_now())
-    outcomes = await _compared(session, followers, plan.default_version_id)
-    await _write(session, plan.merchant_id, outcomes)
+    by_version: dict[str, list[tuple[Subscription, datetime]]] = defaultdict(list)
+    for each in await entitlements.followers(session, plan.merchant_id, plan.id, wall_now()):
+        version_id = plan.default_version_id if immediate else each.begun_version_id
+        by_version[version_id].append((each.subscription, each.now))
+    for version_id, owners in by_version.items():
+        outcomes = await _compared(session, owners, version_id)
+        await _write(session, plan.merchant_id, outcomes)
+
+
+def is_immediate(plan: Plan) -> bool:
+    """Whether a new default of the plan counts for the windows that run."""
+    return plan.version_transition.get("effectiveDate") == "immediate"
 
 
 async def end(session: AsyncSession, subscription: Subscription, now: datetime) -> None:

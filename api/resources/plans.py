@@ -215,11 +215,12 @@ async def update_plan(
         changes["billing_cadence"] = _cadence(changes.get("billing_cadence"), interval)
     _refuse_future(changes.get("billing_anchor"), now)
     _refuse_pricing_units(changes.pop("credit_allocations", []))
+    was_immediate = entitlements.is_immediate(row)
     if "version_transition" in changes:
         changes["version_transition"] = body.version_transition.model_dump(by_alias=True)
     row.sqlmodel_update(changes | {"updated_at": now})
     await _change_lines(session, row, price_ids)
-    await entitlements.follow_plan(session, row)
+    await entitlements.follow_plan(session, row, was_immediate=was_immediate)
     return await _answer(session, row)
 
 

@@ -61,15 +61,24 @@ async def of_subscriptions(
     return [Held(row, key) for row, key in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Who follows a plan, in which time, and the version that his window began with."""
+
+    subscription: Subscription
+    now: datetime
+    begun_version_id: str
+
+
 async def followers(
     session: AsyncSession, merchant_id: str, plan_id: str, wall: datetime
-) -> list[tuple[Subscription, datetime]]:
-    """Who is billed by the plan's default as soon as it moves, locked, and the time of each.
+) -> list[Follower]:
+    """Who is billed by the plan's default where that counts at once, locked.
 
     Whose running window is bound to a version already, by a policy that he had, is not.
     """
     rows = await session.exec(
-        select(Subscription, col(TestClock.current_time))
+        select(Subscription, col(TestClock.current_time), col(Invoice.plan_version_id))
         .join(Invoice, col(Invoice.subscription_id) == col(Subscription.id))
         .outerjoin(TestClock, col(TestClock.id) == col(Subscription.test_clock_id))
         .where(
@@ -83,7 +92,7 @@ async def followers(
         .order_by(col(Subscription.id))
         .with_for_update(of=Subscription)
     )
-    return [(subscription, time or wall) for subscription, time in rows]
+    return [Follower(owner, time or wall, version_id) for owner, time, version_id in rows]
 
 
 async def are_standing(session: AsyncSession, merchant_id: str, feature_id: str) -> bool:

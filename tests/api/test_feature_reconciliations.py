@@ -227,6 +227,32 @@ async def test_a_default_that_counts_at_once_gives_at_once(
     assert await entitled.outcome() == NOTHING
 
 
+async def test_a_default_that_no_longer_counts_at_once_takes_back(
+    entitled: Entitled, commands: InProcess
+) -> None:
+    """Audit came at once for single sign-on; with the transition switched it goes as it came.
+
+    The running month is billed by the first version again, the next one by the second; whoever
+    subscribed after the new default keeps what he began with.
+    """
+    shop, path = entitled.shop, f"/v0/plans/{entitled.plan}"
+    accepted(await entitled.client.patch(path, json={"versionTransition": IMMEDIATE}))
+    first = entitled.id
+    await entitled.mint(await entitled.fee("audit"), await entitled.calls(300))
+    await entitled.subscribe()
+    assert set(await entitled.standing()) == {"audit", "calls"}
+    later = {"effectiveDate": "end_of_current_period", "proration": "none"}
+    accepted(await entitled.client.patch(path, json={"versionTransition": later}))
+    assert await entitled.outcome() == NOTHING | {"skipped": ["audit", "calls"]}
+    entitled.id = first
+    assert set(await entitled.standing()) == {"sso", "calls"}
+    assert await entitled.outcome() == NOTHING | {"skipped": ["sso", "calls"]}
+    assert await entitled.grants() == [("100", True), ("300", True), ("100", False)]
+    await entitled.advance(BOUNDARY)
+    await commands.close_period(shop.merchant_id, first, 0)
+    assert set(await entitled.standing()) == {"audit", "calls"}
+
+
 async def test_a_default_that_came_in_a_pause_gives_when_it_is_over(
     shop: Shop, living: Client, database: Database
 ) -> None:
