@@ -57,7 +57,7 @@ from activities.subscription_versions import MigratedVersion, MigrateVersion
 from activities.subscriptions import SubscriptionActivities
 from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
 from billing.errors import BillingError, Conflict, InvalidValue, NotFound
-from models.database import Database
+from models.database import Database, repeats_deadlocks
 from models.payments import PaymentSession
 from workflows import attributes
 from workflows.connection import connect
@@ -209,22 +209,27 @@ class Commands:
         if not await self.ready():
             raise Unavailable("Temporal is away")
 
+    @repeats_deadlocks
     async def create_subscription(self, command: CreateSubscription) -> CreatedSubscription:
         """Creates a subscription, or finds the living one of the same customer and plan."""
         return await self._subscriptions.create_subscription(command)
 
+    @repeats_deadlocks
     async def create_payment(self, command: CreatePayment) -> CreatedPayment:
         """Creates a one-off payment, or finds the one that its key made."""
         return await self._payments.create_payment(command)
 
+    @repeats_deadlocks
     async def create_setup(self, command: CreateSetup) -> str:
         """Opens a session that saves a card; returns its id."""
         return await self._payments.create_setup(command)
 
+    @repeats_deadlocks
     async def reserve(self, command: Reserve) -> str:
         """Holds funds; returns the reservation's id."""
         return await self._reservations.reserve(command)
 
+    @repeats_deadlocks
     async def record_usage(self, command: RecordUsage) -> str:
         """Charges a use; returns its id. A hold that it ended tells its workflow."""
         recorded = await self._usage_charges.record_usage(command)
@@ -232,14 +237,17 @@ class Commands:
             await self._tell_resolved(recorded.ended_reservation_id)
         return recorded.charge_id
 
+    @repeats_deadlocks
     async def refund_usage(self, command: RefundUsage) -> None:
         """Takes a charged use back."""
         await self._usage_charges.refund_usage(command)
 
+    @repeats_deadlocks
     async def open_dispute(self, command: OpenDispute) -> str:
         """Opens a dispute; returns its id."""
         return await self._disputes.open_dispute(command)
 
+    @repeats_deadlocks
     async def answer_dispute(self, command: AnswerDispute) -> None:
         """Accepts or declines a dispute."""
         await self._disputes.answer_dispute(command)
@@ -448,16 +456,19 @@ class Commands:
             )
         )
 
+    @repeats_deadlocks
     async def create_link(self, command: CreateLink) -> str:
         """Opens a new hosted page for an unpaid invoice; returns its session's id."""
         return await self._payments.create_link(command)
 
+    @repeats_deadlocks
     async def create_manual_line(
         self, command: CreateManualLine, now: datetime
     ) -> CreatedManualLine:
         """Writes a line for an invoice to come, or finds the one that its key made."""
         return await self._manual_lines.create_manual_line(command, now)
 
+    @repeats_deadlocks
     async def migrate_version(self, command: MigrateVersion) -> MigratedVersion:
         """Moves a subscription to another version of its plan."""
         return await self._subscriptions.migrate_version(command)
@@ -477,14 +488,17 @@ class Commands:
             )
         )
 
+    @repeats_deadlocks
     async def edit_intervals(self, command: EditIntervals) -> EditedIntervals:
         """Changes what a subscription bills over time."""
         return await self._subscriptions.edit_intervals(command)
 
+    @repeats_deadlocks
     async def create_adjustment(self, command: CreateAdjustment) -> CreatedAdjustment:
         """Writes an adjustment of a subscription, or finds the one that its key made."""
         return await self._adjustments.create_adjustment(command)
 
+    @repeats_deadlocks
     async def delete_adjustment(self, command: DeleteAdjustment) -> bool:
         """Takes an adjustment back: True if it is gone, False if it was only ended."""
         return await self._adjustments.delete_adjustment(command)
@@ -493,6 +507,7 @@ class Commands:
         """Makes a subscription's entitlements those of its plan, or tells what that would do."""
         return await self._entitlements.reconcile(command)
 
+    @repeats_deadlocks
     async def create_refund(self, command: CreateRefund) -> str:
         """Gives a paid invoice back; returns the refund's id."""
         return await self._refunds.create_refund(command)

@@ -1,15 +1,17 @@
 """The connection to PostgreSQL: an engine, transactions, and nothing about any table."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session
@@ -21,9 +23,34 @@ from models.audit import acting
 # A session resolves foreign keys by name: whoever opens one needs every table to be known.
 assert tables.metadata.tables
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 15
 """How long a statement of a hot path may take before its caller is told to come again."""
+
+DEADLOCKS_MAX = 3
+"""How often a transaction gives way before its caller is told to come again."""
+
+
+def repeats_deadlocks(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Does the work again where PostgreSQL ended it for another's sake: it has left nothing.
+
+    For work in one transaction of its own, outside of workflows: those repeat it by themselves.
+    """
+
+    @wraps(work)
+    async def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(DEADLOCKS_MAX):
+            try:
+                return await work(*args, **kwargs)
+            except OperationalError as error:
+                if not isinstance(error.orig, psycopg.errors.DeadlockDetected):
+                    raise
+        return await work(*args, **kwargs)
+
+    return repeated
 
 
 def sqlalchemy_url(database_url: str) -> str:

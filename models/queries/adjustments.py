@@ -59,7 +59,7 @@ async def get(
     statement = oldest_window_first(merchant_id, subscription_id).where(
         col(Adjustment.id) == adjustment_id
     )
-    return (await session.exec(statement.with_for_update())).first()
+    return (await session.exec(statement.with_for_update(key_share=True))).first()
 
 
 async def any_state(

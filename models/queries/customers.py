@@ -67,7 +67,7 @@ async def get(
         col(Customer.deleted_at).is_(None),
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 
@@ -124,7 +124,7 @@ async def consumer_by_email(session: AsyncSession, fresh: Consumer) -> Consumer:
             Consumer.merchant_id == fresh.merchant_id,
             func.lower(Consumer.email) == func.lower(fresh.email),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await session.exec(statement)).one()
 

@@ -30,7 +30,7 @@ async def get(
         col(Dispute.merchant_id) == merchant_id, col(Dispute.id) == dispute_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 

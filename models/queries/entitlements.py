@@ -90,7 +90,7 @@ async def followers(
             col(Invoice.arrears_version_id).is_(None),
         )
         .order_by(col(Subscription.id))
-        .with_for_update(of=Subscription)
+        .with_for_update(of=Subscription, key_share=True)
     )
     return [Follower(owner, time or wall, version_id) for owner, time, version_id in rows]
 

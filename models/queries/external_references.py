@@ -45,7 +45,7 @@ async def get(
         ExternalReference.merchant_id == merchant_id, ExternalReference.id == reference_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 
@@ -76,7 +76,7 @@ async def claimant(
             ExternalReference.external_id == external_id,
             col(ExternalReference.is_primary),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await session.exec(statement)).one_or_none()
 
@@ -94,7 +94,7 @@ async def default_of(
             ExternalReference.provider == reference.provider,
             col(ExternalReference.is_default),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await session.exec(statement)).one_or_none()
 

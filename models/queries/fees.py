@@ -27,5 +27,5 @@ async def get(
         Fee.merchant_id == merchant_id, Fee.id == fee_id, col(Fee.deleted_at).is_(None)
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()

@@ -25,7 +25,7 @@ async def get(
         col(Invoice.merchant_id) == merchant_id, col(Invoice.id) == invoice_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 

@@ -53,7 +53,7 @@ async def get(
     """An item of this merchant; locked by whoever anchors a charge to it or archives it."""
     statement = select(Item).where(Item.merchant_id == merchant_id, Item.id == item_id)
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 

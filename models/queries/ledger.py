@@ -122,7 +122,7 @@ async def _lock_accounts(
             col(LedgerAccount.balance).is_not(None),
         )
         .order_by(col(LedgerAccount.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return ids
 
@@ -158,7 +158,7 @@ async def wallet_balance(
                 col(LedgerAccount.id).in_((wallet, held)),
             )
             .order_by(col(LedgerAccount.id))
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
     statement = select(col(LedgerAccount.balance)).where(
         col(LedgerAccount.merchant_id) == merchant_id, col(LedgerAccount.id) == wallet

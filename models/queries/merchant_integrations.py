@@ -28,7 +28,7 @@ async def get(
         MerchantIntegration.merchant_id == merchant_id, MerchantIntegration.id == integration_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 
@@ -41,5 +41,5 @@ async def of_provider(session: AsyncSession, fresh: MerchantIntegration) -> Merc
             index_elements=[col(MerchantIntegration.merchant_id), col(MerchantIntegration.provider)]
         )
     )
-    statement = newest_first(fresh.merchant_id, fresh.provider).with_for_update()
+    statement = newest_first(fresh.merchant_id, fresh.provider).with_for_update(key_share=True)
     return (await session.exec(statement)).one()

@@ -51,14 +51,14 @@ async def get_key(session: AsyncSession, merchant_id: str, key_id: str) -> ApiKe
     statement = (
         select(ApiKey)
         .where(ApiKey.merchant_id == merchant_id, ApiKey.id == key_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await session.exec(statement)).one_or_none()
 
 
 async def lock(session: AsyncSession, merchant_id: str) -> Merchant | None:
     """A merchant that is about to change, or whose members are."""
-    statement = select(Merchant).where(Merchant.id == merchant_id).with_for_update()
+    statement = select(Merchant).where(Merchant.id == merchant_id).with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 

@@ -26,7 +26,7 @@ async def get_payment(
         col(Payment.merchant_id) == merchant_id, col(Payment.id) == payment_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 
@@ -158,7 +158,7 @@ async def get_attempt(
         col(PaymentAttempt.merchant_id) == merchant_id, col(PaymentAttempt.id) == attempt_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 

@@ -55,7 +55,7 @@ async def get(
     """A plan of this merchant; locked by whoever makes a version of it."""
     statement = select(Plan).where(Plan.merchant_id == merchant_id, Plan.id == plan_id)
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 

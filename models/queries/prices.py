@@ -43,7 +43,7 @@ async def get(
         Price.merchant_id == merchant_id, Price.id == price_id, col(Price.deleted_at).is_(None)
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 
@@ -72,7 +72,7 @@ async def locked(
         select(Price)
         .where(Price.merchant_id == merchant_id, col(Price.id).in_(price_ids))
         .order_by(col(Price.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return {price.id: price for price in (await session.exec(statement)).all()}
 

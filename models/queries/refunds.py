@@ -19,7 +19,7 @@ async def get(
         col(Refund.merchant_id) == merchant_id, col(Refund.id) == refund_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 

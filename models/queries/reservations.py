@@ -87,7 +87,7 @@ async def overdue(
             col(Reservation.expires_at) <= now,
         )
         .order_by(col(Reservation.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return list(rows.all())
 

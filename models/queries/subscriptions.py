@@ -43,7 +43,7 @@ async def get(
         col(Subscription.merchant_id) == merchant_id, col(Subscription.id) == subscription_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 
@@ -73,7 +73,7 @@ async def lock_customer(
             col(Customer.id) == customer_id,
             col(Customer.deleted_at).is_(None),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return rows.first()
 

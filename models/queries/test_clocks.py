@@ -32,7 +32,7 @@ async def get(
         col(TestClock.merchant_id) == merchant_id, col(TestClock.id) == clock_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 

@@ -47,7 +47,7 @@ async def get(
         col(UsageCharge.merchant_id) == merchant_id, col(UsageCharge.id) == charge_id
     )
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
 
 

@@ -27,6 +27,8 @@ CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("date", "today"), ("time
 CHANCE = {("uuid", "uuid4"), ("uuid", "uuid1"), ("random", "random"), ("random", "randint")}
 # The boundary where anything may arrive and must not go further; it says so on its line.
 CATCH_ALL = {"api/intake.py"}
+# Where even a row that only points to the locked one has to wait.
+CLOSED_TO_REFERENCES = {"models/queries/resets.py"}
 FORBIDDEN_FILE_NAMES = {"common", "utils", "util", "helpers", "helper", "services", "managers"}
 # Activities that are no aggregate's writer.
 SHARED_ACTIVITIES = {
@@ -127,6 +129,22 @@ def test_nothing_is_swallowed_that_was_not_expected() -> None:
         ]
 
     assert set(found(swallowed)) == CATCH_ALL
+
+
+def test_a_lock_lets_others_point_to_its_row() -> None:
+    """`FOR UPDATE` holds up every insertion that refers to the row, whence deadlocks."""
+
+    def closed(module: Module) -> list[int]:
+        return [
+            node.lineno
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "with_for_update"
+            and not {"key_share", "read", "skip_locked"} & {each.arg for each in node.keywords}
+        ]
+
+    assert set(found(closed)) == CLOSED_TO_REFERENCES
 
 
 def test_camel_case_stays_on_the_wire() -> None:
