@@ -10,7 +10,7 @@ from decimal import Decimal
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import collecting
+from activities import collecting, customer_credits
 from billing import ledger as bookkeeping
 from billing.ids import derived_id
 from billing.invoicing import check_transition, due_at, invoice_number
@@ -79,6 +79,7 @@ async def issue(session: AsyncSession, terms: Terms, invoice: Invoice, now: date
         parties=await of_customer(session, invoice.merchant_id, invoice.customer_id),
     )
     await _book(session, invoice, now)
+    await customer_credits.arise(session, terms, invoice, now)
     if owed:
         await payments.add_session(session, _session_row(terms, invoice))
         await collecting.owe(session, [(terms.subscription, invoice)])

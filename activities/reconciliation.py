@@ -9,6 +9,7 @@ from decimal import Decimal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.gateways.port import GatewayCharge, PaymentGateway
+from billing.currencies import minor_unit
 from billing.invoicing import totals
 from billing.taxes import TaxBehavior
 from models.database import Database
@@ -103,6 +104,23 @@ async def _holds_are_reserved(session: AsyncSession) -> str | None:
     return f"customer {found[0]} has holds of {found[1]}, reserved funds of {found[2]}"
 
 
+async def _credits_are_owed(session: AsyncSession) -> str | None:
+    found = await reconciliation.wrong_credit(session)
+    if found is None:
+        return None
+    return f"customer {found[0]} has credits of {found[2]} {found[1]}, {found[3]} in the ledger"
+
+
+async def _no_rest_is_lost(session: AsyncSession) -> str | None:
+    for subscription_id, line_id, currency, rest in await reconciliation.unowed_rests(session):
+        # What is less than the smallest coin cannot be owed.
+        if rest >= Decimal(1).scaleb(-minor_unit(currency)):
+            return (
+                f"subscription {subscription_id} has ended, and nobody owes the rest of {line_id}"
+            )
+    return None
+
+
 async def _uses_are_booked(session: AsyncSession) -> str | None:
     found = await reconciliation.wrong_use(session)
     if found is None:
@@ -137,6 +155,8 @@ PROOFS: tuple[Proof, ...] = (
     _invoices_are_their_lines,
     _receivables_are_unpaid,
     _holds_are_reserved,
+    _credits_are_owed,
+    _no_rest_is_lost,
     _uses_are_booked,
     _wallets_got_their_charge,
     _numbers_have_no_gaps,

@@ -30,6 +30,7 @@ from activities.adjustments import (
     DeleteAdjustment,
 )
 from activities.collecting import collection_workflow_id
+from activities.customer_credits import CustomerCreditActivities, MoveCredit, SettleCredit
 from activities.disputes import AnswerDispute, DisputeActivities, OpenDispute
 from activities.entitlements import (
     EntitlementActivities,
@@ -182,6 +183,7 @@ class Commands:
         self._subscriptions = SubscriptionActivities(database)
         self._payments = PaymentActivities(database, gateway)
         self._reservations = ReservationActivities(database)
+        self._credits = CustomerCreditActivities(database)
         self._refunds = RefundActivities(database, gateway)
         self._manual_lines = ManualLineActivities(database)
         self._resets = ResetActivities(database)
@@ -506,6 +508,21 @@ class Commands:
     async def reconcile_features(self, command: ReconcileFeatures) -> ReconciledFeatures:
         """Makes a subscription's entitlements those of its plan, or tells what that would do."""
         return await self._entitlements.reconcile(command)
+
+    @repeats_deadlocks
+    async def pay_out_credit(self, command: SettleCredit) -> None:
+        """Records that a merchant has given a credit back himself."""
+        await self._credits.pay_out(command)
+
+    @repeats_deadlocks
+    async def waive_credit(self, command: SettleCredit) -> None:
+        """Records that nothing is owed for a credit any more."""
+        await self._credits.waive(command)
+
+    @repeats_deadlocks
+    async def move_credit(self, command: MoveCredit) -> None:
+        """Lets another subscription give a credit back."""
+        await self._credits.move(command)
 
     @repeats_deadlocks
     async def create_refund(self, command: CreateRefund) -> str:

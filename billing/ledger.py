@@ -17,6 +17,7 @@ AccountKind = Literal[
     "customer_receivable",
     "customer_wallet",
     "reserved_funds",
+    "customer_credit",
     "revenue",
     "tax_payable",
     "processor_clearing",
@@ -32,6 +33,7 @@ NORMAL_SIDE: Final[Mapping[AccountKind, Side]] = {
     "customer_receivable": "debit",
     "customer_wallet": "credit",
     "reserved_funds": "credit",
+    "customer_credit": "credit",
     "revenue": "credit",
     "tax_payable": "credit",
     "processor_clearing": "debit",
@@ -42,7 +44,7 @@ NORMAL_SIDE: Final[Mapping[AccountKind, Side]] = {
 }
 # Accounts of one customer; all others are the merchant's and hold what all customers caused.
 CUSTOMER_OWNED: Final[frozenset[AccountKind]] = frozenset(
-    {"customer_receivable", "customer_wallet", "reserved_funds"}
+    {"customer_receivable", "customer_wallet", "reserved_funds", "customer_credit"}
 )
 
 
@@ -273,6 +275,31 @@ def reservation_released(
     return _transfer(kind, parties, reservation_id, amounts, NANO_DIGITS)
 
 
+def credit_arisen(
+    parties: Parties, credit_id: str, *, subtotal: Decimal, tax: Decimal = Decimal(0)
+) -> Transfer:
+    """An ended subscription owes its customer what no invoice will give back."""
+    return _transfer("credit_arisen", parties, credit_id, _credited(subtotal, tax))
+
+
+def credit_withdrawn(
+    parties: Parties, credit_id: str, *, subtotal: Decimal, tax: Decimal = Decimal(0)
+) -> Transfer:
+    """It is owed no more: waived, or another subscription's invoices give it back."""
+    amounts = _credited(subtotal, tax)
+    opposite: _Amounts = {kind: amount.copy_negate() for kind, amount in amounts.items()}
+    return _transfer("credit_withdrawn", parties, credit_id, opposite)
+
+
+def credit_paid_out(parties: Parties, credit_id: str, *, amount: Decimal) -> Transfer:
+    """The merchant has given it back himself, past the provider."""
+    amounts: _Amounts = {
+        "customer_credit": _positive(amount),
+        "external_clearing": amount.copy_negate(),
+    }
+    return _transfer("credit_paid_out", parties, credit_id, amounts)
+
+
 _Amounts = dict[AccountKind, Decimal]
 
 
@@ -292,6 +319,12 @@ def _transfer(
         if amount
     )
     return Transfer(kind, document_id, parties.currency, postings, digits)
+
+
+def _credited(subtotal: Decimal, tax: Decimal) -> _Amounts:
+    with exact():
+        total = _positive(subtotal + tax)
+        return {"revenue": subtotal, "tax_payable": tax, "customer_credit": -total}
 
 
 def _issued(subtotal: Decimal, tax: Decimal, wallet_charge: Decimal) -> _Amounts:

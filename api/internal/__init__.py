@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from api.internal import (
     api_keys,
     audit_events,
+    customer_credits,
     explanations,
     invoice_decisions,
     members,
@@ -23,6 +24,7 @@ for each in (
     notifications.router,
     explanations.router,
     invoice_decisions.router,
+    customer_credits.router,
     simulations.router,
     plan_changes.router,
 ):

@@ -20,6 +20,7 @@ BALANCED_KINDS: tuple[AccountKind, ...] = (
     "customer_receivable",
     "customer_wallet",
     "reserved_funds",
+    "customer_credit",
 )
 
 

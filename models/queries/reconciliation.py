@@ -112,6 +112,60 @@ async def wrong_hold(session: AsyncSession) -> tuple[str, Decimal, Decimal] | No
     return None if row is None else (row[0], row[1], row[2])
 
 
+async def wrong_credit(session: AsyncSession) -> tuple[str, str, Decimal, Decimal] | None:
+    """The first customer whose standing credits are not what the ledger owes him for them."""
+    connection = await session.connection()
+    row = (
+        await connection.execute(
+            text(
+                """
+                WITH standing AS (
+                    SELECT customer_id, currency, sum(total) AS amount
+                    FROM customer_credits WHERE status = 'standing' GROUP BY customer_id, currency
+                ), booked AS (
+                    SELECT owner_id AS customer_id, currency, -balance AS amount
+                    FROM ledger_accounts WHERE kind = 'customer_credit'
+                )
+                SELECT coalesce(s.customer_id, b.customer_id), coalesce(s.currency, b.currency),
+                       coalesce(s.amount, 0), coalesce(b.amount, 0)
+                FROM standing s FULL JOIN booked b
+                  ON b.customer_id = s.customer_id AND b.currency = s.currency
+                WHERE coalesce(s.amount, 0) <> coalesce(b.amount, 0)
+                ORDER BY 1 LIMIT 1
+                """
+            )
+        )
+    ).first()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+async def unowed_rests(session: AsyncSession) -> list[tuple[str, str, str, Decimal]]:
+    """Credits behind the issued last invoice of an ended subscription that became none of his.
+
+    Subscription, line, currency, and what is left.
+    """
+    connection = await session.connection()
+    rows = (
+        await connection.execute(
+            text(
+                """
+                SELECT l.subscription_id, l.id, l.currency, -l.quantity * l.unit_price
+                FROM manual_lines l
+                JOIN subscriptions s ON s.id = l.subscription_id AND s.status = 'terminated'
+                WHERE l.billed_on IS NULL AND l.quantity * l.unit_price < 0
+                  AND EXISTS (
+                    SELECT FROM invoices i WHERE i.subscription_id = l.subscription_id
+                      AND i.ended_to IS NOT NULL AND i.coming_to IS NULL
+                      AND i.issued_at IS NOT NULL)
+                  AND NOT EXISTS (SELECT FROM customer_credits c WHERE c.line_id = l.id)
+                ORDER BY 1, 2
+                """
+            )
+        )
+    ).all()
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
 async def number_gap(session: AsyncSession) -> tuple[str, str, int, int] | None:
     """The first merchant's month whose numbers taken and invoices numbered differ."""
     connection = await session.connection()
