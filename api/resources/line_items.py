@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import Field, StringConstraints
@@ -12,6 +12,8 @@ from pydantic import Field, StringConstraints
 from activities.manual_lines import CreateManualLine
 from api.deps import Caller, Commands, Session, Transactions, anchor
 from api.idempotency import KeptRoute
+from api.item_answers import ResolvedItem, resolved
+from api.line_item_answers import Billed, LineItem, Status, Waiting
 from api.line_pages import LIMIT_DEFAULT, LIMIT_MAX, read_expand
 from api.pagination import Limits, paging
 from api.schema import (
@@ -29,11 +31,9 @@ from api.schema import (
     found,
 )
 from billing.errors import InvalidValue
-from billing.money import amount_text, exact, text
-from billing.rating import RatedLine
+from billing.money import amount_text, exact
 from models.base import wall_now
-from models.invoices import Invoice, InvoiceLine
-from models.manual_lines import ManualLine
+from models.invoices import InvoiceLine
 from models.queries import (
     adjustments,
     drafts,
@@ -42,6 +42,7 @@ from models.queries import (
     subscriptions,
     test_clocks,
 )
+from models.queries import customer_credits as credits_of
 from models.queries.invoices import NO_LINES, OPEN_STATUSES, LineScope
 from models.subscriptions import Subscription
 
@@ -49,106 +50,10 @@ router = APIRouter(prefix="/v2/invoices/lineItems", tags=["Invoices V2"], route_
 
 OFFSET_MAX = 10_000
 
-Status = Literal["pending", "invoiced"]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 LinePaging = Annotated[
     Limits, Depends(paging(default=LIMIT_DEFAULT, maximum=LIMIT_MAX, offset_maximum=OFFSET_MAX))
 ]
-
-
-class LineItem(Wire):
-    """A charge, billed or pending; a pending metered one carries estimates."""
-
-    id: str
-    subscription_id: str
-    customer_id: str
-    invoice_id: str | None
-    type: Literal["fee", "metered", "manual", "adjustment"]
-    status: Status
-    display_name: str
-    description: str | None
-    currency: str
-    period_start: Instant
-    period_end: Instant
-    invoice_at: Instant
-    price_id: str | None
-    item_id: str | None
-    payment_term: str | None
-    unit_price: str
-    quantity: str | None
-    metered_quantity: str | None
-    subtotal: str
-    taxes_total: str | None
-    total: str
-    estimated_metered_quantity: str | None
-    estimated_subtotal: str | None
-    calculated_at: Instant | None
-    usage_discount_ids: list[str]
-    created_at: Instant
-    updated_at: Instant
-
-    @classmethod
-    def of(cls, line: InvoiceLine, invoice: Invoice, waiving: Collection[str]) -> Self:
-        """The answer for a line, stored or not; `waiving` are the usage discounts among deals."""
-        is_metered = line.kind == "metric"
-        is_pending = invoice.status in OPEN_STATUSES
-        is_estimate = is_metered and is_pending
-        nothing = amount_text(Decimal(0), invoice.currency)
-        metered = Decimal((line.origin or {}).get("measured", line.quantity))
-        return cls.from_row(
-            line,
-            subscription_id=invoice.subscription_id,
-            customer_id=invoice.customer_id,
-            invoice_id=None if is_pending else invoice.id,
-            type=_type(line.kind),
-            status="pending" if is_pending else "invoiced",
-            description=line.source_description or None,
-            currency=invoice.currency,
-            invoice_at=invoice.issued_at or invoice.ended_to or invoice.period_start,
-            unit_price=text(line.unit_price),
-            quantity=None if is_estimate else text(line.quantity),
-            metered_quantity=None if is_estimate or not is_metered else text(metered),
-            subtotal=nothing if is_estimate else text(line.total_price),
-            taxes_total=None if is_estimate else text(line.total_tax),
-            total=nothing if is_estimate else text(line.total_amount),
-            estimated_metered_quantity=text(metered) if is_estimate else None,
-            estimated_subtotal=text(line.total_price) if is_pending else None,
-            calculated_at=None if is_pending else invoice.issued_at,
-            payment_term=None if line.kind == "adjustment" else line.payment_term,
-            usage_discount_ids=[found for found in line.adjustment_ids if found in waiving],
-            created_at=invoice.created_at,
-            updated_at=invoice.updated_at,
-        )
-
-
-def _type(kind: str) -> Literal["fee", "metered", "manual", "adjustment"]:
-    if kind == "metric":
-        return "metered"
-    if kind == "manual":
-        return "manual"
-    return "adjustment" if kind == "adjustment" else "fee"
-
-
-def _written(row: ManualLine, line: RatedLine) -> LineItem:
-    """A manual line as it was written; its invoice shows what became of it."""
-    return LineItem.from_row(
-        row,
-        invoice_id=row.billed_on,
-        type="manual",
-        status="pending" if row.billed_on is None else "invoiced",
-        price_id=None,
-        payment_term="in_arrears",
-        unit_price=text(row.unit_price),
-        quantity=text(row.quantity),
-        metered_quantity=None,
-        subtotal=text(line.total_price),
-        taxes_total=text(line.total_tax),
-        total=text(line.total_amount),
-        estimated_metered_quantity=None,
-        estimated_subtotal=None,
-        calculated_at=None,
-        usage_discount_ids=[],
-    )
 
 
 class NewLineItem(Body):
@@ -183,7 +88,7 @@ class LineItems(Wire):
     data: list[LineItem]
     total_count: int
     summary: LineItemsSummary
-    items: Absent[list[Any]] = None
+    items: Absent[list[ResolvedItem]] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +99,8 @@ class Wanted:
     invoice_id: str | None
     status: Status | None
     expand: frozenset[str]
+    provider: str | None = None
+    """Whose codes are shown of items; None: all."""
 
 
 async def wanted_items(
@@ -205,13 +112,12 @@ async def wanted_items(
         str | None, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=64)
     ] = None,
 ) -> Wanted:
-    """What the list is narrowed to; no provider has references yet that it could narrow."""
-    del provider
+    """What the list is narrowed to, and what is asked for along."""
     if subscription_id is None and invoice_id is None:
         raise InvalidValue("Name a subscription or an invoice", field="subscriptionId")
     if invoice_id is not None and status is not None:
         raise InvalidValue("Not together with invoiceId", field="status")
-    return Wanted(subscription_id, invoice_id, status, read_expand(expand))
+    return Wanted(subscription_id, invoice_id, status, read_expand(expand), provider)
 
 
 @router.get("", operation_id="listLineItems")
@@ -229,13 +135,16 @@ async def list_line_items(
     if wanted.status != "pending":
         behind = max(paging.offset - len(pending), 0)
         stored = await invoices.stored_lines(session, scope, limit=paging.limit, offset=behind)
-    shown = [*pending[paging.offset :], *stored.page][: paging.limit]
-    waiving = await _waiving(session, caller.merchant_id, [line for line, _ in shown])
+    shown = [*pending[paging.offset :], *map(Billed._make, stored.page)][: paging.limit]
+    items = None
+    if "items" in wanted.expand:
+        tags = [each.item_id for each in shown if each.item_id is not None]
+        items = await resolved(session, caller.merchant_id, tags, wanted.provider)
     return LineItems(
-        data=[LineItem.of(line, invoice, waiving) for line, invoice in shown],
+        data=await _answers(session, shown, traced="lineProvenance" in wanted.expand),
         total_count=len(pending) + stored.count,
         summary=_summary(subscription.currency, pending, stored.fee_subtotal),
-        items=[] if "items" in wanted.expand else None,
+        items=items,
     )
 
 
@@ -259,7 +168,7 @@ class _Door:
                 await subscriptions.get(session, merchant_id, row.subscription_id), "subscription"
             )
             terms = await drafts.terms_of(session, owner)
-            return _written(row, manual_lines.rated(terms, row)), created.created
+            return LineItem.written(row, manual_lines.rated(terms, row)), created.created
 
     async def _checked(self, merchant_id: str, body: NewLineItem) -> datetime:
         """Refuses an item of another product; returns the subscription's time."""
@@ -302,18 +211,50 @@ async def _subscription(session: Session, merchant_id: str, wanted: Wanted) -> S
 
 async def _pending(
     session: Session, scope: LineScope, subscription: Subscription
-) -> list[tuple[InvoiceLine, Invoice]]:
-    """The lines of open invoices as they would be stored now, the newest invoice's first."""
+) -> Sequence[Billed | Waiting]:
+    """The lines of open invoices as they would be stored now, the newest invoice's first.
+
+    Before them what is written for later invoices, unless one invoice is asked for.
+    """
     terms = await drafts.terms_of(session, subscription)
     rows = await invoices.of_subscription(
         session, scope.merchant_id, subscription.id, *OPEN_STATUSES
     )
-    lines: list[tuple[InvoiceLine, Invoice]] = []
+    lines: list[Billed] = []
     for invoice in reversed(rows):
         if scope.invoice_id in (None, invoice.id):
             draft = await drafts.of_invoice(session, terms, invoice)
-            lines.extend((line, invoice) for line in drafts.line_rows(invoice, draft))
-    return lines
+            lines += [Billed(line, invoice) for line in drafts.line_rows(invoice, draft)]
+    if scope.invoice_id is not None:
+        return lines
+    return [*await _waiting(session, terms, {each.line.id for each in lines}), *lines]
+
+
+async def _waiting(session: Session, terms: drafts.Terms, taken: Collection[str]) -> list[Waiting]:
+    """What no open invoice takes; what became a credit of the customer waits no more."""
+    owner = terms.subscription
+    rows = await manual_lines.unbilled(session, owner.merchant_id, owner.id)
+    ids = [row.id for row in rows]
+    owed = {each.line_id for each in await credits_of.of_lines(session, owner.merchant_id, ids)}
+    return [
+        Waiting(row, manual_lines.rated(terms, row))
+        for row in reversed(rows)
+        if row.id not in taken and row.id not in owed
+    ]
+
+
+async def _answers(
+    session: Session, shown: Sequence[Billed | Waiting], *, traced: bool
+) -> list[LineItem]:
+    billed = [each for each in shown if isinstance(each, Billed)]
+    merchant_id = billed[0].invoice.merchant_id if billed else ""
+    waiving = await _waiving(session, merchant_id, [each.line for each in billed])
+    return [
+        LineItem.of(each.line, each.invoice, waiving, traced=traced)
+        if isinstance(each, Billed)
+        else LineItem.written(each.row, each.line, traced=traced)
+        for each in shown
+    ]
 
 
 async def _waiving(session: Session, merchant_id: str, lines: Sequence[InvoiceLine]) -> set[str]:
@@ -324,10 +265,13 @@ async def _waiving(session: Session, merchant_id: str, lines: Sequence[InvoiceLi
 
 
 def _summary(
-    currency: str, pending: Sequence[tuple[InvoiceLine, Invoice]], stored_fees: Decimal
+    currency: str, pending: Sequence[Billed | Waiting], stored_fees: Decimal
 ) -> LineItemsSummary:
-    metered = [line.total_price for line, _ in pending if line.kind == "metric"]
-    fees = [line.total_price for line, _ in pending if line.kind != "metric"]
+    metered: list[Decimal] = []
+    fees: list[Decimal] = []
+    for each in pending:
+        is_metered = isinstance(each, Billed) and each.line.kind == "metric"
+        (metered if is_metered else fees).append(each.line.total_price)
     with exact():
         return LineItemsSummary(
             fee_subtotal=amount_text(sum(fees, stored_fees), currency),

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx2
 
+from tests.api.by_hand import instant
 from tests.api.in_process import CARD, InProcess, Shop
 
 Client = httpx2.AsyncClient
@@ -76,6 +77,88 @@ async def test_pending_lines_carry_estimates_and_invoiced_ones_amounts(
     closed = await items(living, subscriptionId=made["id"], status="invoiced")
     assert closed["totalCount"] == 3
     assert next(line for line in closed["data"] if line["type"] == "metered")["quantity"] == "1500"
+
+
+async def test_what_is_written_for_later_is_pending(
+    shop: Shop, living: Client, commands: InProcess
+) -> None:
+    """A workshop of 50.00 for 10 March: no open invoice takes it before March's own.
+
+    The rest of a credit of 80.00 behind a last invoice of 0.00 is owed, and pending no more.
+    """
+    product = await shop.product()
+    _, usage = await shop.metric_price(product, "0.002")
+    clock = await shop.clock(START)
+    plan = await shop.plan(product, usage)
+    made = await shop.subscribe(plan, testClockId=clock, startedAt=START)
+    body = {
+        "subscriptionId": made["id"], "displayName": "Workshop", "currency": "USD",
+        "quantity": 2, "unitPrice": 25, "invoiceAt": "2026-03-10T00:00:00Z",
+    }  # fmt: skip
+    later = await shop.post(PATH, **body)
+    pending = await items(living, subscriptionId=made["id"], status="pending")
+    assert [line["type"] for line in pending["data"]] == ["manual", "metered"]
+    assert pending["data"][0] == later
+    assert (later["invoiceAt"], later["subtotal"]) == ("2026-03-10T00:00:00Z", "50")
+    assert (pending["totalCount"], pending["summary"]["feeSubtotal"]) == (2, "50.00")
+    assert (await items(living, subscriptionId=made["id"], limit=1))["data"] == [later]
+    (running,) = (await living.get("/v2/invoices", params={"subscriptionId": made["id"]})).json()[
+        "data"
+    ]
+    of_invoice = await items(living, invoiceId=running["id"])
+    assert [line["type"] for line in of_invoice["data"]] == ["metered"]
+    await shop.post(PATH, **body | {"unitPrice": -65, "displayName": "Goodwill"})
+    await living.patch(f"/v0/testClocks/{clock}", json={"advanceBy": "P10D"})
+    await living.post(f"/v0/subscriptions/{made['id']}/termination", json={"reason": "x"})
+    await commands.issue(shop.merchant_id, running["id"], instant("2026-02-11T00:00:00Z"))
+    ended = await items(living, subscriptionId=made["id"])
+    assert {(line["displayName"], line["status"]) for line in ended["data"]} == {
+        ("Workshop", "invoiced"), ("Goodwill", "invoiced"), ("Tokens", "invoiced"),
+    }  # fmt: skip
+
+
+async def test_lines_come_with_their_items_and_how_they_were_calculated(
+    shop: Shop, living: Client, visitor: Client
+) -> None:
+    """One item with two codes on a billed fee and on a line for later."""
+    product = await shop.product()
+    item = await shop.post("/v0/items", merchantId=shop.merchant_id, name="Rent", catalogId=product)
+    for provider in ("netsuite", "accountsiq"):
+        await shop.post(
+            "/v0/externalReferences",
+            merchantId=shop.merchant_id,
+            entityType="item",
+            entityId=item["id"],
+            provider=provider,
+            externalId=f"{provider}-7",
+        )
+    fee = await shop.fee_price(product, "49.00")
+    fee_id = (await living.get(f"/v0/prices/{fee}")).json()["feeId"]
+    tagged = await living.patch(f"/v0/fees/{fee_id}", json={"itemId": item["id"]})
+    assert tagged.status_code == 200, tagged.text
+    made = await shop.subscribe(
+        await shop.plan(product, fee), startedAt=START, testClockId=await shop.clock(START)
+    )
+    await visitor.post(made["payment"]["checkoutUrl"], data=CARD)
+    await shop.post(
+        PATH, subscriptionId=made["id"], displayName="Later", currency="USD", quantity=1,
+        unitPrice=5, itemId=item["id"], invoiceAt="2099-01-01T00:00:00Z",
+    )  # fmt: skip
+    found = await items(
+        living, subscriptionId=made["id"], expand="items,lineProvenance", provider="netsuite"
+    )
+    (resolved,) = found["items"]
+    assert resolved["id"] == item["id"]
+    assert [each["externalId"] for each in resolved["externalReferences"]] == ["netsuite-7"]
+    traces = {line["status"]: line["provenance"] for line in found["data"]}
+    assert traces["pending"] == {"status": "pending"}
+    assert traces["invoiced"]["status"] == "recorded"
+    assert traces["invoiced"]["result"]["amount"] == "49"
+    plain = await items(living, subscriptionId=made["id"])
+    assert "items" not in plain
+    assert not any("provenance" in line for line in plain["data"])
+    everything = await items(living, subscriptionId=made["id"], expand="items")
+    assert len(everything["items"][0]["externalReferences"]) == 2
 
 
 async def test_somebodys_lines_must_be_named(
