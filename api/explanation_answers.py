@@ -8,6 +8,7 @@ from typing import Literal, Self
 from api.explanation_terms import ChangedFee, ExplainedPrice, Share, TakenDiscount, Window
 from api.schema import Absent, Instant, Wire
 from billing import adjustments, explanation, invoicing
+from billing.bounds import Together
 from billing.money import amount_text, text
 from billing.periods import Period
 from billing.pricing import breakdown
@@ -173,6 +174,29 @@ class WalletTopUp(Wire):
     balance: str
 
 
+class BoundedWith(Wire):
+    """What bounds hold for beside a line; units are counted after those that are waived."""
+
+    quantity: str
+    """Of all lines of this side of the period."""
+    lines: int
+    other_sides_quantity: str
+    other_sides_billed: str
+    """What invoices of other sides have billed: it counts against the bounds."""
+
+    @classmethod
+    def of(cls, together: Together | None) -> Self | None:
+        """The answer; None where the bounds hold for the line alone."""
+        if together is None:
+            return None
+        return cls(
+            quantity=text(together.quantity),
+            lines=together.lines,
+            other_sides_quantity=text(together.others.quantity),
+            other_sides_billed=text(together.others.billed),
+        )
+
+
 class Steps(Wire):
     """From the reading to the amounts."""
 
@@ -182,6 +206,8 @@ class Steps(Wire):
     """Where terms changed inside a period: a deal's bounds hold for all lines of it together."""
     measured_quantity: Absent[str] = None
     """Before adjustments, where they reached the quantity."""
+    bounded_with: Absent[BoundedWith] = None
+    """Where a deal's bounds hold for more than this line."""
     priced_quantity: str
     plan_change: Absent[ChangedFee] = None
     carried_from: Absent[str] = None
@@ -206,6 +232,7 @@ class Steps(Wire):
             usage=_usage(line, steps),
             counted_for=None if steps.origin.period is None else Window.of(steps.origin.period),
             measured_quantity=_maybe(steps.origin.measured),
+            bounded_with=BoundedWith.of(steps.origin.together),
             priced_quantity=text(steps.quantity),
             plan_change=ChangedFee.of(steps),
             carried_from=steps.origin.carried_from,

@@ -5,13 +5,14 @@ that a contracted minimum is billed whatever was waived. Amounts are discounted 
 priced, one negative line a charge and discount.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal
 
+from billing.bounds import NO_RULE, OtherSides, QuantityRule, Together
 from billing.errors import InvalidValue
 from billing.money import exact
 from billing.periods import Period
@@ -21,6 +22,9 @@ from billing.taxes import TaxBehavior, apply_tax
 
 Kind = Literal["percentageDiscount", "usageDiscount", "minimumQuantity", "maximumQuantity"]
 DISPLAY_NAME: Final = "Discount"
+# A price's key, or its id, and the period that its quantity is counted for.
+Bounded = tuple[str, Period]
+ALONE: Final[Mapping[Bounded, OtherSides]] = {}
 # A quantity of these is an amount of money, or carries a price of its own: no units to adjust.
 UNITLESS_MODELS: Final = frozenset({"dynamic", "percentage"})
 
@@ -54,36 +58,6 @@ class Adjustment:
         return self.start < period.end and (self.end is None or period.end <= self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class QuantityRule:
-    """What is done to the quantity of a price in a period."""
-
-    waived: Decimal = Decimal(0)
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
-    adjustment_ids: tuple[str, ...] = ()
-
-    def bound(self, quantity: Fraction) -> Fraction:
-        """The nearest quantity within the bounds; where they contradict, the maximum holds."""
-        if self.minimum is not None:
-            quantity = max(quantity, Fraction(self.minimum))
-        return quantity if self.maximum is None else min(quantity, Fraction(self.maximum))
-
-    def applied(self, quantity: Decimal) -> Decimal:
-        """What is billed of the whole quantity of a period."""
-        left = self.waive(quantity)
-        bounded = self.bound(Fraction(left))
-        return left if bounded == left else share(Decimal(1), bounded)
-
-    def waive(self, quantity: Decimal) -> Decimal:
-        """What is left of it, at least nothing."""
-        with exact():
-            return max(quantity - self.waived, Decimal(0)) if self.waived else quantity
-
-
-NO_RULE: Final = QuantityRule()
-
-
 def rule_of(adjustments: Iterable[Adjustment]) -> QuantityRule:
     """All of them together: waivers add up, the greatest minimum and least maximum hold."""
     by_kind: dict[Kind, list[Decimal]] = {}
@@ -107,21 +81,26 @@ def rate_adjusted(
     measures: Sequence[Measure],
     adjustments: Sequence[Adjustment],
     behavior: TaxBehavior,
+    others: Mapping[Bounded, OtherSides] = ALONE,
 ) -> list[RatedLine]:
-    """The lines of these charges under a deal, in their order, discounts behind what they cut."""
+    """The lines of these charges under a deal, in their order, discounts behind what they cut.
+
+    `others` are the other sides of periods that are cut.
+    """
     if not adjustments:
         pairs = zip(charges, measures, strict=True)
         return [rate_measure(charge, measure, behavior) for charge, measure in pairs]
     found = rules(charges, adjustments)
     before = [measured(charge, each) for charge, each in zip(charges, measures, strict=True)]
-    after = adjusted_quantities(charges, before, found)
+    after, together = adjusted_quantities(charges, before, found, others)
     lines = []
     for at, charge in enumerate(charges):
         measure = measures[at]
         if found[at] != NO_RULE:
             measure = replace(measure, adjusted=after[at])
         line = rate_measure(charge, measure, behavior)
-        lines.append(replace(line, adjustment_ids=found[at].adjustment_ids))
+        origin = line.origin and replace(line.origin, together=together.get(at))
+        lines.append(replace(line, origin=origin, adjustment_ids=found[at].adjustment_ids))
     return discounts(lines, adjustments, behavior)
 
 
@@ -137,24 +116,42 @@ def rules(charges: Sequence[Charge], adjustments: Sequence[Adjustment]) -> list[
     ]
 
 
+def bounded_as(charge: Charge) -> Bounded:
+    """What is bounded together: the lines of one price, by its key, that one period is split in."""
+    return charge.price.key or charge.price.price_id, charge.counted_for
+
+
 def adjusted_quantities(
-    charges: Sequence[Charge], quantities: Sequence[Decimal], found: Sequence[QuantityRule]
-) -> list[Decimal]:
-    """What each charge bills of its quantity.
+    charges: Sequence[Charge],
+    quantities: Sequence[Decimal],
+    found: Sequence[QuantityRule],
+    others: Mapping[Bounded, OtherSides] = ALONE,
+) -> tuple[list[Decimal], dict[int, Together]]:
+    """What each charge bills of its quantity, and what usage was bounded with beside itself.
 
     Units are waived of each line; bounds hold for the period, over all lines that it is split
     into: those of one price and cycle are scaled by one factor.
     """
     waived = [rule.waive(each) for rule, each in zip(found, quantities, strict=True)]
-    together: dict[tuple[str, Period], list[int]] = {}
+    shared: dict[int, Together] = {}
+    groups: dict[Bounded, list[int]] = {}
     for at, charge in enumerate(charges):
-        together.setdefault(
-            (charge.price.key or charge.price.price_id, charge.counted_for), []
-        ).append(at)
-    for members in together.values():
-        if found[members[0]] != NO_RULE:
-            _scale([charges[at] for at in members], waived, members, found[members[0]])
-    return waived
+        groups.setdefault(bounded_as(charge), []).append(at)
+    for group, members in groups.items():
+        rule = found[members[0]]
+        if not rule.has_bounds:
+            continue
+        if charges[members[0]].price.kind == "fee":
+            _scale_fees([charges[at] for at in members], waived, members, rule)
+            continue
+        with exact():
+            used = sum((waived[at] for at in members), Decimal(0))
+        together = Together(used, len(members), others.get(group, OtherSides()))
+        for at in members:
+            waived[at] = rule.scaled(waived[at], together)
+        if not together.is_one_line:
+            shared |= dict.fromkeys(members, together)
+    return waived, shared
 
 
 def discounts(
@@ -242,9 +239,10 @@ def _is_rebate(price: PriceTerms) -> bool:
     return price.model == "standard" and Decimal(price.properties["unitPrice"]) < 0
 
 
-def _scale(
+def _scale_fees(
     charges: Sequence[Charge], quantities: list[Decimal], members: Sequence[int], rule: QuantityRule
 ) -> None:
+    """Seats count for their time: a bound holds for their mean over the windows that are billed."""
     weights = _weights(charges)
     weighed = [
         Fraction(quantities[at]) * weight for at, weight in zip(members, weights, strict=True)
@@ -257,14 +255,10 @@ def _scale(
         if whole:
             quantities[at] = share(quantities[at], aimed / whole)
         else:
-            # Nothing was measured anywhere: the bound is spread evenly over the period.
-            quantities[at] = share(Decimal(1), aimed / sum(weights, Fraction(0)))
+            quantities[at] = share(Decimal(1), aimed)
 
 
 def _weights(charges: Sequence[Charge]) -> list[Fraction]:
-    """How much each line's quantity counts: usage adds up, seats count for their time."""
-    if charges[0].price.kind == "metric":
-        return [Fraction(1)] * len(charges)
     whole = sum(charge.window.microseconds for charge in charges)
     if not whole:
         return [Fraction(1, len(charges))] * len(charges)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from billing.bounds import OtherSides, Together
 from billing.interval_terms import interval_document, kept_interval
 from billing.late_usage import amount_before, owed_difference
 from billing.money import exact, text
@@ -52,6 +53,8 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         found["uses"] = [text(origin.uses.quantity), text(origin.uses.amount)]
     if origin.billed is not None:
         found["billed"] = _billed_document(origin.billed)
+    if origin.together is not None:
+        found["together"] = _together_document(origin.together)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -66,6 +69,13 @@ def _billed_document(billed: Billed) -> dict[str, str | None]:
         "carried": text(billed.carried),
         "invoice_id": billed.invoice_id,
     }
+
+
+def _together_document(together: Together) -> list[str]:
+    others = together.others
+    return [
+        text(together.quantity), str(together.lines), text(others.quantity), text(others.billed)
+    ]  # fmt: skip
 
 
 def _text(amount: Decimal | None) -> str | None:
@@ -264,6 +274,7 @@ def _origin(line: KeptLine) -> Origin:
         part=Fraction(document["part"]) if "part" in document else None,
         change=kept_change(document["change"]) if "change" in document else None,
         carried_from=document.get("carried_from"),
+        together=_together(document["together"]) if "together" in document else None,
     )
 
 
@@ -279,6 +290,12 @@ def _billed(document: Mapping[str, str]) -> Billed:
         Decimal(document["carried"]),
         document["invoice_id"],
     )
+
+
+def _together(written: Sequence[str]) -> Together:
+    quantity, lines, other_quantity, other_billed = written
+    others = OtherSides(Decimal(other_quantity), Decimal(other_billed))
+    return Together(Decimal(quantity), int(lines), others)
 
 
 def _decimal(written: str | None) -> Decimal | None:

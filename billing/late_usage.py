@@ -1,8 +1,8 @@
 """What is owed for usage that arrived, or was voided, after its period had been billed.
 
-The period's reading is priced again, as a whole, and the difference to what was billed is one line
-of the next invoice: so tiers, least charges and every aggregation come out as if the usage had
-come in time. It reads no events.
+The window's reading is priced again, as a whole, and the difference to what was billed is one line
+of the next invoice: so tiers, least charges, bounds of a deal and every aggregation come out as if
+the usage had come in time. It reads no events.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from billing import pricing
-from billing.adjustments import NO_RULE, QuantityRule
+from billing.bounds import NO_RULE, QuantityRule, Together
 from billing.money import exact
 from billing.periods import Period
 from billing.pricing.rated import averaged
@@ -35,6 +35,8 @@ class Reading:
     rule: QuantityRule = NO_RULE
     kept: Fraction = Fraction(1)
     """The part of its amount that percentage discounts have left."""
+    together: Together | None = None
+    """What a bound of the deal holds for; None: for the window alone."""
 
 
 def late_line(
@@ -47,8 +49,10 @@ def late_line(
     quantity, rated = rate_usage(price, now.usage, now.uses)
     origin = Origin(window, now.usage, now.event_count, now.uses, billed=billed)
     if now.rule != NO_RULE:
-        origin = replace(origin, measured=quantity)
-        quantity = now.rule.applied(quantity)
+        is_shared = now.together is not None and not now.together.is_one_line
+        shared = now.together if is_shared else None
+        origin = replace(origin, measured=quantity, together=shared)
+        quantity = now.rule.applied(quantity, now.together)
         rated = pricing.rate(price.model, price.properties, quantity)
     if now.kept != 1:
         origin = replace(origin, part=now.kept)

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from billing import pricing, proration
+from billing.bounds import Together
 from billing.durations import Duration
 from billing.errors import InvalidValue
 from billing.interval_terms import Interval
@@ -149,9 +150,8 @@ class Origin:
 
     cycle: Period
     usage: Decimal | None = None
-    """The meter's reading; None for what has no meter."""
     event_count: int | None = None
-    """How many events the reading counts."""
+    """The meter's reading, and how many events it counts; None for what has no meter."""
     uses: Uses = NO_USES
     billed: Billed | None = None
     """What a correction corrects."""
@@ -169,6 +169,7 @@ class Origin:
     """What it is a part of, where terms changed inside it: bounds of a deal hold for all of it."""
     carried_from: str | None = None
     """The line whose invoice could not bear what this one gives back."""
+    together: Together | None = None  # What bounded it, where that is more than itself.
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +382,7 @@ def _in_arrears(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator
         if not is_over and not at.terminating:
             return
         start, end = max(cycle.start, runs_from), min(cycle.end, at.ended.end)
-        is_stub = cycle.start < runs_from
-        if start < end and not (price.is_obligation and is_stub):
+        if start < end and not (price.is_obligation and cycle.start < runs_from):
             window = Period(start, end)
             # An obligation is owed whole, also when termination cuts its cycle short.
             yield Charge(price, window, window if price.is_obligation else cycle)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.adjustments import rate_adjusted
+from billing.adjustments import ALONE, rate_adjusted
 from billing.explanation import document_of
 from billing.ids import derived_id
 from billing.intervals import Boundary, charges_under
@@ -31,6 +31,7 @@ from models.queries import (
     invoices,
     ledger,
     manual_lines,
+    sides,
     subscription_intervals,
     usage,
     usage_charges,
@@ -125,9 +126,12 @@ async def rate(
     owner = terms.subscription
     deal = await adjustments.of_subscription(session, owner.merchant_id, owner.id)
     measures = [measure(charge, found, uses) for charge in charges]
-    full = rate_adjusted(charges, measures, deal, behavior)
-    late = NOTHING_LATE if invoice is None else await late_usage(session, terms, invoice)
-    full += late.lines
+    late, other_sides = NOTHING_LATE, ALONE
+    if invoice is not None:
+        late = await late_usage(session, terms, invoice)
+        cut = sides.cut_by(terms, charges, deal)
+        other_sides = await sides.other_sides(session, terms, invoice, cut, late.lines)
+    full = [*rate_adjusted(charges, measures, deal, behavior, other_sides), *late.lines]
     manual = [] if invoice is None else await manual_lines.waiting_for(session, invoice)
     written = [manual_lines.rated(terms, row) for row in manual]
     lines = bounded(full, written, behavior)

@@ -126,13 +126,44 @@ def _bounded(lines: list[Any]) -> dict[str, Fraction]:
         for each in seconds
     ]
     whole = sum((a * b for a, b in zip(quantities, weights, strict=True)), Fraction(0))
-    aimed = min(
-        [max([whole, *_values(deal, "minimumQuantity")]), *_values(deal, "maximumQuantity")]
-    )
-    if aimed != whole and whole:
-        quantities = [significant(each * aimed / whole, 40) for each in quantities]
-    elif aimed != whole:
-        quantities = [significant(aimed / sum(weights), 40)] * len(lines)
+    if lines[0]["kind"] == "fee":
+        count = sum(weights, Fraction(0))
+        return _scaled(lines, quantities, (whole, _within(whole, deal), count))
+    if "correction" in lines[0]["steps"]:
+        return {
+            line["id"]: _scaled([line], [quantity], _side_of(line, quantity, deal))[line["id"]]
+            for line, quantity in zip(lines, quantities, strict=True)
+        }
+    told = _side_of(lines[0], whole, deal)
+    assert told[0] == whole, lines
+    return _scaled(lines, quantities, told)
+
+
+def _side_of(line: Any, quantity: Fraction, deal: Any) -> tuple[Fraction, Fraction, Fraction]:
+    """What a line's side came to, what it owes, and how many lines it has."""
+    beside = line["steps"].get("boundedWith")
+    if beside is None:
+        return quantity, _within(quantity, deal), Fraction(1)
+    side, other = Fraction(beside["quantity"]), Fraction(beside["otherSidesQuantity"])
+    owed = _within(side + other, deal) - Fraction(beside["otherSidesBilled"])
+    return side, max(owed, Fraction(0)), Fraction(beside["lines"])
+
+
+def _within(quantity: Fraction, deal: Any) -> Fraction:
+    """The nearest quantity within the bounds."""
+    least = max([quantity, *_values(deal, "minimumQuantity")])
+    return min([least, *_values(deal, "maximumQuantity")])
+
+
+def _scaled(
+    lines: list[Any], quantities: list[Fraction], side: tuple[Fraction, Fraction, Fraction]
+) -> dict[str, Fraction]:
+    """The lines' parts of what their side owes; where nothing was measured, they share evenly."""
+    whole, owed, count = side
+    if owed != whole and whole:
+        quantities = [significant(each * owed / whole, 40) for each in quantities]
+    elif owed != whole:
+        quantities = [significant(owed / count, 40)] * len(lines)
     return {line["id"]: found for line, found in zip(lines, quantities, strict=True)}
 
 

@@ -15,6 +15,7 @@ from billing.adjustments import (
     rule_of,
     shares,
 )
+from billing.bounds import Part, QuantityRule, settled
 from billing.money import exact, round_half_up
 from billing.periods import Period
 from billing.rating import Charge, Measure, rate_charge
@@ -107,3 +108,47 @@ def test_a_bounded_quantity_lies_within_its_bounds(
     applied = rule_of(deal).applied(quantity)
     assert min(one, other) <= applied <= max(one, other)
     assert rule_of(deal).applied(applied + waived) == applied
+
+
+@given(
+    st.lists(usages, min_size=1, max_size=5),
+    st.none() | usages,
+    st.none() | usages,
+)
+def test_sides_of_a_period_come_to_its_bounded_quantity(
+    used: list[Decimal], minimum: Decimal | None, maximum: Decimal | None
+) -> None:
+    """However often a period is cut, together its sides bill what the whole would."""
+    rule = QuantityRule(minimum=minimum, maximum=maximum)
+    parts = [Part(_day(number), quantity, rule) for number, quantity in enumerate(used)]
+    together = settled(parts)
+    billed = [
+        rule.applied(quantity, beside) for quantity, beside in zip(used, together, strict=True)
+    ]
+    with exact():
+        whole = rule.applied(sum(used, Decimal(0)))
+        assert abs(sum(billed, Decimal(0)) - whole) <= whole.scaleb(-35)
+    assert all(each >= 0 for each in billed)
+
+
+@given(st.lists(usages, min_size=1, max_size=4), usages)
+def test_parts_of_one_side_share_its_bound(used: list[Decimal], minimum: Decimal) -> None:
+    rule = QuantityRule(minimum=minimum)
+    parts = [Part(_day(0), quantity, rule) for quantity in used]
+    billed = [
+        rule.applied(each.quantity, beside)
+        for each, beside in zip(parts, settled(parts), strict=True)
+    ]
+    with exact():
+        whole = max(sum(used, Decimal(0)), minimum)
+        assert abs(sum(billed, Decimal(0)) - whole) <= whole.scaleb(-35)
+
+
+def _billed(parts: list[Part]) -> list[Decimal]:
+    pairs = zip(parts, settled(parts), strict=True)
+    return [part.rule.applied(part.quantity, together) for part, together in pairs]
+
+
+def _day(number: int) -> Period:
+    start = datetime.fromisoformat("2026-01-01T00:00:00+00:00") + timedelta(days=number)
+    return Period(start, start + timedelta(days=1))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from billing import pricing
 from billing.adjustments import (
-    NO_RULE,
     UNITLESS_MODELS,
     Adjustment,
     Kind,
@@ -19,6 +18,7 @@ from billing.adjustments import (
     rate_adjusted,
     rule_of,
 )
+from billing.bounds import NO_RULE
 from billing.explanation import Explanation, KeptLine, document_of, explain
 from billing.invoicing import floor_rebates
 from billing.late_usage import Reading, late_line, with_carried

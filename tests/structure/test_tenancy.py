@@ -38,6 +38,7 @@ ACROSS_MERCHANTS = {
     "overdue.workflows": "the sweep looks for what any merchant is owed",
     "ledger.unbalanced_transfer": "a proof over all books",
     "ledger.wrong_balance": "a proof over all books",
+    "sides._one_at_a_time": "a lock, not a table",
     "invoices.snapshot": "the state of the database, not of a table",
 }
 # Proofs read everything, in one snapshot; nothing of it reaches the API.

@@ -1,0 +1,216 @@
+"""What invoices have billed by meter, window by window; it decides nothing and never writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select, text
+from sqlmodel import col
+from sqlmodel import select as select_rows
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing.adjustments import Adjustment, kept_share, rule_of
+from billing.bounds import QuantityRule
+from billing.interval_terms import kept_interval
+from billing.late_usage import LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS, Reading
+from billing.money import exact
+from billing.periods import Period, boundary, index_at, period_at
+from billing.rating import NO_USES, Billed, PriceTerms, Uses
+from models.invoices import Invoice, InvoiceLine
+from models.organizations import Merchant
+from models.queries import usage, usage_charges
+from models.queries.terms import PriceSet, Terms
+
+UNBILLED = ("CANCELLED", "PROJECTED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BilledWindow:
+    """A price and a window that were billed, by which invoice, and up to which snapshot.
+
+    `adjustment_ids` are those under which it was billed at first.
+    """
+
+    price_id: str
+    name: str
+    """What a bound knows the price by: its key in the plan, or its id."""
+    period: Period
+    side: Period
+    """What it is a part of where terms changed inside it, else itself; see `billing.bounds`."""
+    invoice_id: str
+    watermark: str
+    tax_rate: Decimal
+    billed: Billed
+    counted: Decimal
+    """What the last invoice that billed it counted, before a deal."""
+    adjustment_ids: Sequence[str]
+    own_terms: Mapping[str, Any] | None
+    """What it was rated from, where an interval of the subscription set its terms."""
+
+    def rule(self, deal: Mapping[str, Adjustment]) -> QuantityRule:
+        """What a deal did to its quantity."""
+        return rule_of(self.reaching(deal))
+
+    def reaching(self, deal: Mapping[str, Adjustment]) -> list[Adjustment]:
+        """The terms of a deal that it was billed under."""
+        return [each for key, each in deal.items() if key in self.adjustment_ids]
+
+
+def billing_period(terms: Terms, side: Period) -> Period:
+    """The whole period that a side lies in, whether or not something cut it."""
+    schedule = terms.schedule
+    return period_at(schedule.anchor, schedule.cadence, side.start)
+
+
+async def windows_of(
+    session: AsyncSession, terms: Terms, billing: Sequence[Invoice]
+) -> list[BilledWindow]:
+    """What these invoices billed, as far back as late usage is looked for."""
+    since = _looked_back_to(terms, billing)
+    rows = await session.exec(
+        select_rows(InvoiceLine).where(
+            col(InvoiceLine.merchant_id) == terms.subscription.merchant_id,
+            col(InvoiceLine.invoice_id).in_([each.id for each in billing]),
+            col(InvoiceLine.kind).in_(("metric", "adjustment")),
+            col(InvoiceLine.period_end) > since,
+            col(InvoiceLine.period_start) >= _kept_since(terms),
+        )
+    )
+    order = {each.id: position for position, each in enumerate(billing)}
+    found: dict[tuple[str, datetime, datetime, str], list[InvoiceLine]] = {}
+    for line in sorted(rows.all(), key=lambda line: order[line.invoice_id]):
+        own = (line.origin or {}).get("interval_id", "")
+        key = (line.price_id or "", line.period_start, line.period_end, own)
+        found.setdefault(key, []).append(line)
+    return [
+        _window(lines, billing, terms)
+        for _, lines in sorted(found.items())
+        if any(line.kind == "metric" for line in lines)
+    ]
+
+
+def _kept_since(terms: Terms) -> ColumnElement[datetime]:
+    """From when on the merchant's events are there: a reading without them would fall."""
+    kept = select(col(Merchant.usage_deleted_before)).where(
+        col(Merchant.id) == terms.subscription.merchant_id
+    )
+    return func.coalesce(kept.scalar_subquery(), text("'-infinity'::timestamptz"))
+
+
+def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice], terms: Terms) -> BilledWindow:
+    readings = [line for line in lines if line.kind == "metric"]
+    first, last = readings[0], readings[-1]
+    at = next(at for at, each in enumerate(billing) if each.id == first.invoice_id)
+    marks = [billing[at].usage_watermark]
+    marks += [each.late_watermark for each in billing[at + 1 :]]
+    with exact():
+        quantity = sum((line.quantity for line in readings), Decimal(0))
+        amount = sum((_basis(line, terms) for line in lines), Decimal(0))
+    origin = first.origin or {}
+    period = Period(first.period_start, first.period_end)
+    return BilledWindow(
+        price_id=first.price_id or "",
+        name=origin.get("key") or first.price_id or "",
+        period=period,
+        side=_kept_period(origin["period"]) if "period" in origin else period,
+        invoice_id=first.invoice_id,
+        watermark=next(mark for mark in reversed(marks) if mark is not None),
+        tax_rate=first.tax_rate,
+        billed=Billed(quantity, amount, last.carried, first.invoice_id),
+        counted=_counted(last),
+        adjustment_ids=first.adjustment_ids,
+        own_terms=origin if "interval_id" in origin else None,
+    )
+
+
+def _kept_period(written: Sequence[str]) -> Period:
+    start, end = (datetime.fromisoformat(each) for each in written)
+    return Period(start, end)
+
+
+def _counted(line: InvoiceLine) -> Decimal:
+    origin = line.origin or {}
+    if "measured" in origin:
+        return Decimal(origin["measured"])
+    uses = Decimal(origin.get("uses", ["0"])[0])
+    with exact():
+        return max(Decimal(origin.get("usage", "0")), Decimal(0)) + uses
+
+
+def _basis(line: InvoiceLine, terms: Terms) -> Decimal:
+    return line.total_amount if terms.behavior == "inclusive" else line.total_price
+
+
+def _looked_back_to(terms: Terms, billing: Sequence[Invoice]) -> datetime:
+    schedule = terms.schedule
+    last = max((each.ended_to or each.period_start for each in billing), default=None)
+    if last is None:
+        return schedule.started_at
+    index = index_at(schedule.anchor, schedule.cadence, last) - LOOKED_BACK_PERIODS
+    few = boundary(schedule.anchor, schedule.cadence, index)
+    return min(few, last - timedelta(days=LOOKED_BACK_DAYS))
+
+
+def as_billed(price: PriceTerms, window: BilledWindow) -> PriceTerms:
+    """The price with the tax of its period: a correction is taxed like what it corrects.
+
+    Terms of the subscription's own are those of the period too; the catalogue does not know them.
+    """
+    taxed = replace(
+        price,
+        tax_rate=window.tax_rate,
+        tax_source="corrected_line",
+        key=window.name if window.name != window.price_id else "",
+    )
+    own = window.own_terms
+    if own is None:
+        return taxed
+    return replace(
+        taxed,
+        model=own["model"],
+        properties=own["properties"],
+        interval_id=own["interval_id"],
+        interval=kept_interval(own["interval"]) if "interval" in own else None,
+    )
+
+
+async def readings_of(
+    session: AsyncSession,
+    terms: Terms,
+    windows: Sequence[BilledWindow],
+    prices: PriceSet,
+    deal: Mapping[str, Adjustment],
+) -> list[Reading]:
+    """What each window's usage comes to now, one statement a window, and what deal it is under."""
+    merchant_id = terms.subscription.merchant_id
+    sources = {each.price_id: each.source_id for each in prices.prices}
+    sums: dict[Period, Mapping[str, usage.Reading]] = {}
+    for period in dict.fromkeys(each.period for each in windows):
+        metrics = {sources[each.price_id] for each in windows if each.period == period}
+        sums[period] = await usage.usage_sums(
+            session,
+            merchant_id,
+            [prices.metrics[each] for each in metrics],
+            customer_id=terms.customer.id,
+            subscription_id=terms.subscription.id,
+            external_id=terms.customer.external_id,
+            start=period.start,
+            end=period.end,
+        )
+    readings = []
+    for each in windows:
+        accrued = await usage_charges.accrued(session, merchant_id, each.invoice_id)
+        added = accrued.get(each.price_id)
+        read = sums[each.period][sources[each.price_id]]
+        readings.append(
+            Reading(
+                read.value,
+                NO_USES if added is None else Uses(added.quantity, added.price),
+                read.event_count,
+                rule=each.rule(deal),
+                kept=kept_share(each.period, each.reaching(deal)),
+            )
+        )
+    return readings
