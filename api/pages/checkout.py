@@ -4,6 +4,7 @@ Declined is an ordinary outcome of the form and has status 200. An answer is nev
 browser that obeys `form-action 'self'` follows none to another site, so the way back is a link.
 """
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -24,6 +25,9 @@ router = APIRouter(prefix=CHECKOUT_PATH, include_in_schema=False)
 
 _STATUSES: Final[dict[State, int]] = {"expired": 410, "cancelled": 410}
 _DECLINED: Final = "The card was refused."
+# How long an outcome is waited for that another request will bring; an attempt takes a second.
+OUTCOME_LIMIT_SECONDS = 20.0
+LOOK_EVERY_SECONDS: Final = 0.2
 
 
 @router.get("/{token}")
@@ -53,8 +57,11 @@ async def show_document(token: str, transactions: Transactions, press: Press) ->
 async def submit_checkout(
     token: str, request: Request, transactions: Transactions, commands: Commands
 ) -> HTMLResponse:
-    """Charges or saves the card; no transaction is open meanwhile. Twice, it charges once."""
-    checkout = await _read(transactions, token)
+    """Charges or saves the card; no transaction is open meanwhile. Twice, it charges once.
+
+    Who sends the form again while it is being charged is told how that ended.
+    """
+    checkout = await _with_outcome(transactions, token)
     if checkout is None:
         return _unknown()
     if checkout.state != "open":
@@ -94,6 +101,17 @@ async def _settle(commands: Commands, checkout: Checkout, details: CardDetails) 
         save=checkout.session.save_payment_method,
     )
     return (result.message or _DECLINED) if result.status == "failed" else None
+
+
+async def _with_outcome(transactions: Transactions, token: str) -> Checkout | None:
+    """The checkout, once no attempt is under way; after the limit, that one is."""
+    deadline = asyncio.get_running_loop().time() + OUTCOME_LIMIT_SECONDS
+    while True:
+        checkout = await _read(transactions, token)
+        is_known = checkout is None or checkout.state != "processing"
+        if is_known or asyncio.get_running_loop().time() > deadline:
+            return checkout
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
 async def _read(transactions: Transactions, token: str) -> Checkout | None:
