@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from fastapi.exceptions import HTTPException
 from pydantic import StringConstraints
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.payment_pages import CreateLink
 from api.commands import Collecting, PaymentResult, Unavailable
@@ -28,6 +29,7 @@ UNPAID = ("ISSUED", "PAYMENT_FAILED")
 RETRY_PAUSE_SECONDS = "60"
 # The provider's refusal of the request itself, as opposed to a card that is declined.
 PROVIDER_REFUSAL = "gateway_refusal"
+NO_CARD = "no_payment_method"
 
 Reason = Annotated[str, StringConstraints(max_length=1000)]
 
@@ -105,6 +107,7 @@ class _Standing:
 
     status: str
     auto_charge: bool
+    has_card: bool
     session: PaymentSession | None
     last_attempt: PaymentAttempt | None
     now: datetime
@@ -143,6 +146,7 @@ class _View:
             return _Standing(
                 status=row.status,
                 auto_charge=owner.auto_charge,
+                has_card=await _has_card(session, merchant_id, row.customer_id),
                 session=sessions.get(row.id),
                 last_attempt=made[-1] if made else None,
                 now=now,
@@ -171,6 +175,10 @@ class _View:
             payment_url=checkout_url(self.public_url, opened.token),
             invoice=await self.invoice(merchant_id, opened.collection_id),
         )
+
+
+async def _has_card(session: AsyncSession, merchant_id: str, customer_id: str) -> bool:
+    return await payments.newest_method(session, merchant_id, customer_id) is not None
 
 
 View = Annotated[_View, Depends(_View)]
@@ -203,6 +211,11 @@ class _Retries:
                 payment_intent_id=after.last_attempt.id,
                 error=RetryError(message="The charge is under way", code="processing"),
             )
+        if result.status == "not_payable":
+            after = await self.view.standing(merchant_id, invoice_id)
+            if after.status == "PAID":
+                # Collected in the meantime: what was wanted is so.
+                return 200, RetryResult(success=True, invoice_id=invoice_id)
         return _answer(invoice_id, result)
 
 
@@ -267,6 +280,8 @@ def _obstacle(standing: _Standing) -> tuple[int, RetryResult] | None:
         raise NotRetryable("The subscription is not collected from a saved card")
     if standing.session is None:
         raise NotRetryable("The invoice has no payment session")
+    if standing.is_link_expired and not standing.has_card:
+        return 422, _failed(invoice_id, NO_CARD, "The customer has no saved card")
     if standing.is_link_expired:
         return 409, _failed(invoice_id, "PAYMENT_SESSION_EXPIRED", "The session has expired")
     if standing.is_processing:
@@ -284,10 +299,10 @@ def _answer(invoice_id: str, result: PaymentResult) -> tuple[int, RetryResult]:
         raise HTTPException(
             429, "One try a minute for an invoice", {"Retry-After": RETRY_PAUSE_SECONDS}
         )
-    if result.status == "no_payment_method":
+    if result.status == NO_CARD:
         return 422, _failed(invoice_id, result.status, "The customer has no saved card")
     if result.status == "not_payable":
-        return 409, _failed(invoice_id, "PAYMENT_ALREADY_COMPLETED", "There is nothing to pay")
+        return 409, _failed(invoice_id, "session_unusable", "There is nothing to pay any more")
     if result.decline_code == PROVIDER_REFUSAL:
         return 502, _failed(invoice_id, "provider_refused", "The provider refused the request")
     return 402, RetryResult(
@@ -297,7 +312,7 @@ def _answer(invoice_id: str, result: PaymentResult) -> tuple[int, RetryResult]:
         error=RetryError(
             message=result.message or "The card was declined",
             type="card_error",
-            code="card_declined",
+            code=result.decline_code or "card_declined",
             decline_code=result.decline_code,
         ),
     )
