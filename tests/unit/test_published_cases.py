@@ -60,6 +60,15 @@ STRIPE_FONTS = (("5", "7"), ("10", "6.5"), (None, "6"))
 STRIPE_FONTS_BY_VOLUME = {"1": "7", "5": "35", "6": "39", "20": "120", "25": "150"}
 STRIPE_TIERS = (("5", "5"), ("10", "4"), ("15", "3"), ("20", "2"), (None, "1"))
 STRIPE_TIERS_BY_VOLUME = {"1": "5", "5": "25", "6": "24", "20": "40", "25": "25"}
+# Orb, "Invoice calculation examples" 1, and Autumn, "Graduated pricing".
+ORB_CALLS = _bands(("10000", "0.001"), ("100000", "0.0008"), (None, "0.0005"))
+AUTUMN_REQUESTS = _bands(("1000", "0.01"), ("10000", "0.008"), (None, "0.005"))
+# Zuora, "Rating by billing period" and "Example scenario for usage rating in group".
+ZUORA_TIERS = _bands(("10", "2"), ("20", "3"), (None, "5"))
+ZUORA_MINUTES = _bands(("50", "11"), ("100", "10"), (None, "9"))
+# Tabular Editor's editions page, and Apple's StoreKit: 5 x 9.99 + 3 x 7.99.
+EDITOR_SEATS = _bands(("5", "950"), ("10", "900"), (None, "850"))
+STOREKIT_SEATS = _bands(("5", "9.99"), (None, "7.99"))
 # The contract of this API, which shares its example with its vendor.
 CONTRACT_VOLUME = _bands(("100", "5"), (None, "3"))
 
@@ -81,6 +90,12 @@ def _cases(source: str, model: str, properties: Any, amounts: Amounts) -> list[A
         *_cases("Lago", "percentage", LAGO_PERCENTAGE, {"4": "0.116"}),
         *_cases("OpenMeter", "graduated", OPENMETER_GRADUATED, {"22": "182"}),
         *_cases("OpenMeter", "graduated", OPENMETER_MILLIONS, {"8": "74"}),
+        *_cases("Orb", "graduated", ORB_CALLS, {"150000": "107"}),
+        *_cases("Autumn", "graduated", AUTUMN_REQUESTS, {"15000": "107"}),
+        *_cases("Zuora", "graduated", ZUORA_TIERS, {"15": "35", "21": "55"}),
+        *_cases("Zuora", "volume", ZUORA_MINUTES, {"160": "1440", "195": "1755", "50": "550"}),
+        *_cases("Tabular Editor", "graduated", EDITOR_SEATS, {"12": "10950"}),
+        *_cases("StoreKit", "graduated", STOREKIT_SEATS, {"8": "73.92"}),
         *_cases("OpenMeter", "volume", OPENMETER_VOLUME, OPENMETER_VOLUME_AMOUNTS),
         *_cases("OpenMeter", "package", OPENMETER_PACKAGE, OPENMETER_PACKAGES),
         *_cases("Stripe", "volume", _bands(*STRIPE_FONTS), STRIPE_FONTS_BY_VOLUME),
@@ -115,6 +130,14 @@ def day(text: str) -> datetime:
         ("P1M", "2025-09-02", ["2025-10-02", "2025-11-02", "2025-12-02"]),
         # Lago, spec/services/fees/subscription_service_spec.rb: by anniversary.
         ("P1M", "2022-08-31", ["2022-09-30"]),
+        # Lago, spec/scenarios/golden/matrix/b02_boundaries.yml: a cut by a short month is undone.
+        ("P3M", "2024-01-31", ["2024-04-30", "2024-07-31"]),
+        ("P6M", "2024-03-31", ["2024-09-30", "2025-03-31"]),
+        ("P1Y", "2024-02-29", ["2025-02-28", "2026-02-28"]),
+        # Kill Bill, TestInvoiceDateUtils.
+        ("P1M", "2016-04-08", ["2016-05-08", "2016-06-08", "2016-07-08", "2016-08-08"]),
+        ("P30D", "2016-04-08", ["2016-05-08", "2016-06-07", "2016-07-07", "2016-08-06"]),
+        ("P7D", "2016-04-08", ["2016-04-15", "2016-04-22", "2016-04-29", "2016-05-06"]),
     ],
 )
 def test_boundaries_by_anniversary(cadence: str, start: str, boundaries: list[str]) -> None:
@@ -157,8 +180,8 @@ def test_what_is_left_of_a_cycle_after_its_trial() -> None:
 
 
 # Kill Bill, invoice/src/test/java/…/proRations/inAdvance/{monthly,quarterly,annual}:
-# TestLeadingProRation, TestTrailingProRation, TestDoubleProRation. They give cycles of a price,
-# as parts of the full cycle around them.
+# TestLeadingProRation, TestTrailingProRation, TestDoubleProRation, TestProRation. They give cycles
+# of a price, as parts of the full cycle around them.
 @pytest.mark.parametrize(
     ("cadence", "anchor", "start", "target", "cycles"),
     [
@@ -174,6 +197,23 @@ def test_what_is_left_of_a_cycle_after_its_trial() -> None:
         ("P1Y", "2010-01-15", "2011-01-01", "2011-01-01", Fraction(14, 365)),
         ("P1Y", "2010-01-15", "2011-01-01", "2011-01-15", Fraction(14, 365) + 1),
         ("P1Y", "2010-01-15", "2011-01-01", "2012-02-26", Fraction(14, 365) + 2),
+        # TestProRation: from a change of phase or plan up to the next bill, over leap years.
+        ("P1M", "2011-01-10", "2011-02-24", "2011-03-06", Fraction(1, 2)),
+        ("P1M", "2011-01-03", "2011-02-17", "2011-03-01", Fraction(1, 2)),
+        ("P1M", "2011-01-03", "2011-02-17", "2011-03-03", Fraction(3, 2)),
+        ("P1M", "2011-01-03", "2011-02-17", "2011-03-04", Fraction(3, 2)),
+        ("P1M", "2011-02-15", "2011-02-15", "2011-03-01", Fraction(1)),
+        ("P1M", "2011-03-06", "2011-03-06", "2011-03-09", Fraction(1)),
+        ("P1M", "2010-12-15", "2010-12-15", "2011-01-16", Fraction(2)),
+        ("P1M", "2012-02-15", "2012-02-15", "2012-03-15", Fraction(2)),
+        ("P1M", "2012-01-15", "2012-01-15", "2012-02-03", Fraction(1)),
+        ("P1M", "2012-01-30", "2012-01-30", "2012-03-01", Fraction(2)),
+        ("P1M", "2011-01-27", "2011-02-14", "2011-03-01", Fraction(13, 31) + 1),
+        ("P1M", "2011-02-15", "2011-02-15", "2011-04-21", Fraction(3)),
+        ("P1M", "2011-01-15", "2011-03-07", "2011-04-21", Fraction(8, 28) + 2),
+        ("P1M", "2011-01-15", "2011-03-10", "2011-04-21", Fraction(5, 28) + 2),
+        # They take 31 days for the cycle from 31 January to 28 February, which has 28: 14 / 31.
+        ("P1M", "2011-01-31", "2011-02-14", "2011-03-01", Fraction(14, 28) + 1),
     ],
 )
 def test_cycles_in_advance(
@@ -192,6 +232,14 @@ def test_cycles_in_advance(
         ("P3M", "2010-10-15", "2011-01-01", "2011-04-27", Fraction(14, 92) + 1 + Fraction(12, 91)),
         ("P1Y", "2010-01-15", "2011-01-01", "2012-01-27",
          Fraction(14, 365) + 1 + Fraction(12, 366)),
+        ("P1M", "2011-02-10", "2011-02-10", "2011-02-24", Fraction(1, 2)),
+        ("P1M", "2011-02-01", "2011-02-01", "2011-02-14", Fraction(13, 28)),
+        ("P1M", "2012-02-01", "2012-02-01", "2012-02-15", Fraction(14, 29)),
+        ("P1M", "2011-02-07", "2011-02-07", "2011-02-15", Fraction(8, 28)),
+        ("P1M", "2011-02-07", "2011-02-07", "2011-03-07", Fraction(1)),
+        ("P1M", "2011-02-07", "2011-02-07", "2011-03-10", 1 + Fraction(3, 31)),
+        ("P1M", "2011-01-07", "2011-01-31", "2011-03-10", Fraction(7, 31) + 1 + Fraction(3, 31)),
+        ("P1M", "2010-12-15", "2010-12-15", "2011-03-17", 3 + Fraction(2, 31)),
     ],
 )  # fmt: skip
 def test_cycles_up_to_an_end(
