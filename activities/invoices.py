@@ -1,5 +1,6 @@
 """Invoice transactions: draft and finalize what has ended; waiting is the workflow's business."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,11 +8,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities import issuing
+from activities.gathering import Gathering
 from billing.errors import NotFound
 from billing.invoicing import check_transition
+from models.audit import Acting, acting, sign_for_all
 from models.database import Database
 from models.invoices import Invoice
-from models.queries import drafts, invoices, subscriptions
+from models.queries import draft_sets, drafts, invoices, subscriptions
+from models.queries.terms import terms_of_all
 from models.subscriptions import Subscription
 
 
@@ -51,28 +55,38 @@ class DraftedInvoice:
     finalized: FinalizedInvoice | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A command, the run that gives it, and who signs for it."""
+
+    command: DraftInvoice
+    run: issuing.Run | None
+    signed: Acting | None
+
+
 class InvoiceActivities:
     """The only writer of an invoice from the end of its grace to its issue."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._drafting: Gathering[_Asked, DraftedInvoice] = Gathering(self._draft_together)
 
     @activity.defn
     async def draft_invoice(self, command: DraftInvoice) -> DraftedInvoice:
         """Rates the closed window from the events known now and stores the lines.
 
-        Run twice, it leaves a DRAFT or an issued invoice as it is.
+        Run twice, it leaves a DRAFT or an issued invoice as it is. What is asked at the same time
+        for invoices of one merchant is done together, unless there is something peculiar about one.
         """
+        run = issuing.current_run()
+        drafted = await self._drafting.ask(command.merchant_id, _Asked(command, run, acting.get()))
+        if drafted is not None:
+            return drafted
         async with self._database.transaction() as session:
             invoice = await _found(session, command)
             if invoice.status == "CLOSING":
-                await _draft(session, command, invoice)
-            issued = command.issue and invoice.auto_approve
-            return DraftedInvoice(
-                auto_approve=invoice.auto_approve,
-                customer_id=invoice.customer_id,
-                finalized=_finalized(invoice) if issued else None,
-            )
+                await _draft(session, command, invoice, run)
+            return _drafted(command, invoice)
 
     @activity.defn
     async def finalize_invoice(self, ref: InvoiceRef) -> FinalizedInvoice:
@@ -81,17 +95,68 @@ class InvoiceActivities:
             invoice = await _found(session, ref)
             if invoice.status == "DRAFT":
                 terms = await drafts.terms_of(session, await _subscription(session, invoice))
-                await issuing.issue(session, terms, invoice, ref.now)
+                issued = issuing.Issued(terms=terms, invoice=invoice, now=ref.now)
+                await issuing.store(session, invoice.merchant_id, [], [issued])
             return _finalized(invoice)
 
+    async def _draft_together(
+        self, merchant_id: str, asked: Sequence[_Asked]
+    ) -> list[DraftedInvoice | None]:
+        sign_for_all({each.command.invoice_id: each.signed for each in asked})
+        async with self._database.transaction() as session:
+            done = await _draft_all(session, merchant_id, {a.command.invoice_id: a for a in asked})
+        return [done.get(each.command.invoice_id) for each in asked]
 
-async def _draft(session: AsyncSession, command: DraftInvoice, invoice: Invoice) -> None:
+
+async def _draft_all(
+    session: AsyncSession, merchant_id: str, asked: Mapping[str, _Asked]
+) -> dict[str, DraftedInvoice]:
+    """Drafts the invoices about which nothing is peculiar, and issues what needs no approval."""
+    closing = [
+        invoice
+        for invoice in await invoices.locked(session, merchant_id, asked)
+        if invoice.status == "CLOSING"
+    ]
+    if not closing:
+        return {}
+    rows = await subscriptions.among(session, merchant_id, {i.subscription_id for i in closing})
+    terms = await terms_of_all(session, merchant_id, [rows[i.subscription_id] for i in closing])
+    pairs = list(zip(terms, closing, strict=True))
+    found = await draft_sets.of_invoices(session, merchant_id, pairs)
+    drafted, issued = [], []
+    for own, invoice in pairs:
+        if invoice.id not in found:
+            continue
+        each = asked[invoice.id]
+        check_transition("CLOSING", "CLOSED")
+        drafted.append(issuing.Drafted(invoice=invoice, draft=found[invoice.id], run=each.run))
+        if each.command.issue and invoice.auto_approve:
+            issued.append(issuing.Issued(terms=own, invoice=invoice, now=each.command.now))
+    await issuing.store(session, merchant_id, drafted, issued)
+    return {
+        each.invoice.id: _drafted(asked[each.invoice.id].command, each.invoice) for each in drafted
+    }
+
+
+async def _draft(
+    session: AsyncSession, command: DraftInvoice, invoice: Invoice, run: issuing.Run | None
+) -> None:
     check_transition("CLOSING", "CLOSED")
     terms = await drafts.terms_of(session, await _subscription(session, invoice))
     draft = await drafts.of_invoice(session, terms, invoice)
-    await issuing.store_draft(session, invoice, draft)
-    if command.issue and invoice.auto_approve:
-        await issuing.issue(session, terms, invoice, command.now)
+    drafted = issuing.Drafted(invoice=invoice, draft=draft, run=run)
+    issued = issuing.Issued(terms=terms, invoice=invoice, now=command.now)
+    is_issued = command.issue and invoice.auto_approve
+    await issuing.store(session, invoice.merchant_id, [drafted], [issued] if is_issued else [])
+
+
+def _drafted(command: DraftInvoice, invoice: Invoice) -> DraftedInvoice:
+    issued = command.issue and invoice.auto_approve
+    return DraftedInvoice(
+        auto_approve=invoice.auto_approve,
+        customer_id=invoice.customer_id,
+        finalized=_finalized(invoice) if issued else None,
+    )
 
 
 def _finalized(invoice: Invoice) -> FinalizedInvoice:

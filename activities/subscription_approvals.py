@@ -29,4 +29,5 @@ async def approve_first(session: AsyncSession, terms: Terms, now: datetime) -> N
             subscription.id,
             session_expires_at=now + allowed,
         )
-    await issuing.issue(session, terms, first, now)
+    issued = issuing.Issued(terms=terms, invoice=first, now=now)
+    await issuing.store(session, subscription.merchant_id, [], [issued])

@@ -215,13 +215,14 @@ async def _make_first(session: AsyncSession, terms: Terms, draft: Draft, now: da
     invoice.grace_period_end = now
     invoice.auto_approve = merchant is None or merchant.auto_approve
     await invoices.add(session, invoice)
-    await issuing.store_draft(session, invoice, draft)
     stored = await invoices.get(session, invoice.merchant_id, invoice.id)
     if stored is None:
         raise NotFound(f"No invoice {invoice.id}")
-    if draft.grand_total > 0 and not invoice.auto_approve:
-        return stored.status
-    return await issuing.issue(session, terms, stored, now)
+    drafted = issuing.Drafted(invoice=stored, draft=draft, run=issuing.current_run())
+    issued = issuing.Issued(terms=terms, invoice=stored, now=now)
+    is_issued = draft.grand_total <= 0 or stored.auto_approve
+    await issuing.store(session, stored.merchant_id, [drafted], [issued] if is_issued else [])
+    return stored.status
 
 
 async def _owe_workflow(session: AsyncSession, subscription: Subscription, now: datetime) -> None:

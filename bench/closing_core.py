@@ -1,7 +1,10 @@
 """The core of a close: roll, then draft and issue as the activities do, without any workflow.
 
 Each subscription has five prices: a fee, and a metric by the unit, by graduated bands, by volume
-and by the package. `floor` reads and rates the same periods a hundred at a time and writes nothing.
+and by the package. Invoices close alone, one after the other, or a hundred at the same time, as the
+calls of one worker do; each figure is the median of three rounds. What is written is signed by a
+workflow, as in a worker. `floor` reads and rates the same periods a hundred at a time and writes
+nothing.
 """
 
 import asyncio
@@ -25,6 +28,7 @@ from activities.subscriptions import RollPeriod, SubscriptionActivities
 from api.app import create_app
 from bench import stage
 from billing import pricing
+from models.audit import Acting, acting
 from models.database import Database
 from models.subscriptions import Subscription
 from settings import Settings
@@ -33,7 +37,8 @@ START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 SUBSCRIPTIONS = int(os.environ.get("BENCH_SUBSCRIPTIONS", "1000"))
 EVENTS_PER_METRIC = int(os.environ.get("BENCH_EVENTS_PER_METRIC", "50"))
 CHUNK = 100
-COUNTED = 20
+ROUNDS = 3
+ALONE = 60
 BANDS = [
     {"upTo": "10000", "unitPrice": "0.003"},
     {"upTo": "50000", "unitPrice": "0.002"},
@@ -179,6 +184,7 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
     found: dict[str, str] = {}
 
     async def roll(subscription_id: str) -> None:
+        acting.set(Acting(f"workflow:subscription/{subscription_id}", "roll_period"))
         rolled = await periods.roll_period(
             RollPeriod(
                 merchant_id=sold.merchant_id,
@@ -191,6 +197,7 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
         found[subscription_id] = rolled.closing.invoice_id
 
     async def close(subscription_id: str) -> None:
+        acting.set(Acting(f"workflow:invoice-close/{subscription_id}/0", "draft_invoice"))
         drafted = await closing.draft_invoice(
             DraftInvoice(
                 merchant_id=sold.merchant_id,
@@ -202,19 +209,29 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
         assert drafted.finalized is not None
         assert drafted.finalized.status == "ISSUED", drafted
 
-    figures: dict[str, float] = {}
-    for name, step in (("roll", roll), ("close", close)):
-        figures |= await _spent(here, name, step, sold.subscriptions)
-    figures["closePerCpuSecond"] = 1e6 / (
-        figures["closeClientMicros"] + figures["closePostgresMicros"]
-    )
+    figures = await _spent(here, "roll", roll, _rounds(sold.subscriptions, 1))
+    alone, rest = sold.subscriptions[: ROUNDS * ALONE], sold.subscriptions[ROUNDS * ALONE :]
+    figures |= await _spent(here, "closeAlone", close, _rounds(alone, 1))
+    figures |= await _spent(here, "close", close, _rounds(rest, CHUNK))
     return figures
 
 
+def _rounds(members: list[str], together: int) -> list[list[list[str]]]:
+    """The members in equal rounds of groups that are asked at the same time."""
+    each = len(members) // ROUNDS // together * together
+    return [
+        [members[at : at + together] for at in range(first, first + each, together)]
+        for first in range(0, ROUNDS * each, each)
+    ]
+
+
 async def _spent(
-    here: stage.Stage, name: str, step: Callable[[str], Awaitable[None]], members: list[str]
+    here: stage.Stage,
+    name: str,
+    step: Callable[[str], Awaitable[None]],
+    rounds: list[list[list[str]]],
 ) -> dict[str, float]:
-    """What a step costs for each; statements are counted for the first few, outside the time."""
+    """What a step costs for each member."""
     statements = 0
 
     def count(*_: Any) -> None:
@@ -222,20 +239,25 @@ async def _spent(
         statements += 1
 
     event.listen(Engine, "before_cursor_execute", count)
-    for member in members[:COUNTED]:
-        await step(member)
+    measured = []
+    for groups in rounds:
+        statements, members = 0, sum(len(group) for group in groups)
+        client, postgres, began = time.process_time(), here.postgres_seconds(), time.perf_counter()
+        for group in groups:
+            await asyncio.gather(*(step(member) for member in group))
+        micros = (time.process_time() - client) / members * 1e6
+        postgres_micros = (here.postgres_seconds() - postgres) / members * 1e6
+        measured.append(
+            {
+                f"{name}ClientMicros": micros,
+                f"{name}PostgresMicros": postgres_micros,
+                f"{name}PerCpuSecond": 1e6 / (micros + postgres_micros),
+                f"{name}PerSecond": members / (time.perf_counter() - began),
+                f"{name}Statements": statements / members,
+            }
+        )
     event.remove(Engine, "before_cursor_execute", count)
-    rest = members[COUNTED:]
-    client, postgres, began = time.process_time(), here.postgres_seconds(), time.perf_counter()
-    for member in rest:
-        await step(member)
-    elapsed = time.perf_counter() - began
-    return {
-        f"{name}ClientMicros": (time.process_time() - client) / len(rest) * 1e6,
-        f"{name}PostgresMicros": (here.postgres_seconds() - postgres) / len(rest) * 1e6,
-        f"{name}PerSecond": len(rest) / elapsed,
-        f"{name}Statements": statements / COUNTED,
-    }
+    return stage.medians(measured)
 
 
 def _floor(here: stage.Stage, sold: Sold) -> dict[str, float]:

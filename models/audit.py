@@ -5,6 +5,7 @@ reads there who is acting. Nobody changes or deletes them afterwards.
 """
 
 import json
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -32,6 +33,19 @@ class Acting:
 
 acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 """Set where work begins: authentication, an activity's interceptor, the command line."""
+actors: ContextVar[str] = ContextVar("actors", default="")
+"""Who acts on which row, where a transaction is shared: `|row=actor|row=actor|`."""
+
+
+def sign_for_all(signatures: Mapping[str, Acting | None]) -> None:
+    """Signs a transaction of several, by the id of the row that each changes.
+
+    What belongs to a row by its `collection_id` is signed like it.
+    """
+    signed = {row_id: each for row_id, each in signatures.items() if each is not None}
+    acting.set(next(iter(signed.values()), None))
+    pairs = [f"{row_id}={each.actor}|" for row_id, each in signed.items()]
+    actors.set("".join(["|", *pairs]) if pairs else "")
 
 
 class AuditEvent(Table, table=True):

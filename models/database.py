@@ -18,7 +18,7 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import tables
-from models.audit import acting
+from models.audit import acting, actors
 
 # A session resolves foreign keys by name: whoever opens one needs every table to be known.
 assert tables.metadata.tables
@@ -61,7 +61,8 @@ def sqlalchemy_url(database_url: str) -> str:
 
 _SIGN = text(
     "SELECT set_config('durabill.merchant', :merchant, true), "
-    "set_config('durabill.acting', :acting, true)"
+    "set_config('durabill.acting', :acting, true), "
+    "set_config('durabill.actors', :actors, true)"
 )
 
 tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
@@ -76,7 +77,11 @@ class _Signed(Session):
 def _sign(_session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
     merchant_id, who = tenant.get(), acting.get()
     if merchant_id is not None or who is not None:
-        signature = {"merchant": merchant_id or "", "acting": who.text() if who else ""}
+        signature = {
+            "merchant": merchant_id or "",
+            "acting": who.text() if who else "",
+            "actors": actors.get(),
+        }
         connection.execute(_SIGN, signature)
 
 

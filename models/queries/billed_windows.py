@@ -68,7 +68,8 @@ async def windows_of(
     session: AsyncSession, terms: Terms, billing: Sequence[Invoice]
 ) -> list[BilledWindow]:
     """What these invoices billed, as far back as late usage is looked for."""
-    since = _looked_back_to(terms, billing)
+    last = max((each.ended_to or each.period_start for each in billing), default=None)
+    since = terms.schedule.started_at if last is None else looked_back_to(terms, last)
     rows = await session.exec(
         select_rows(InvoiceLine).where(
             col(InvoiceLine.merchant_id) == terms.subscription.merchant_id,
@@ -143,14 +144,12 @@ def _basis(line: InvoiceLine, terms: Terms) -> Decimal:
     return line.total_amount if terms.behavior == "inclusive" else line.total_price
 
 
-def _looked_back_to(terms: Terms, billing: Sequence[Invoice]) -> datetime:
+def looked_back_to(terms: Terms, billed_to: datetime) -> datetime:
+    """From when on late usage is looked for, where invoices have billed so far."""
     schedule = terms.schedule
-    last = max((each.ended_to or each.period_start for each in billing), default=None)
-    if last is None:
-        return schedule.started_at
-    index = index_at(schedule.anchor, schedule.cadence, last) - LOOKED_BACK_PERIODS
+    index = index_at(schedule.anchor, schedule.cadence, billed_to) - LOOKED_BACK_PERIODS
     few = boundary(schedule.anchor, schedule.cadence, index)
-    return min(few, last - timedelta(days=LOOKED_BACK_DAYS))
+    return min(few, billed_to - timedelta(days=LOOKED_BACK_DAYS))
 
 
 def as_billed(price: PriceTerms, window: BilledWindow) -> PriceTerms:

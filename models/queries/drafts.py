@@ -5,27 +5,26 @@ an invoice that is still open.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.adjustments import ALONE, rate_adjusted
-from billing.explanation import document_of
-from billing.ids import derived_id
+from billing.adjustments import ALONE, Adjustment, Bounded, rate_adjusted
+from billing.bounds import OtherSides
 from billing.intervals import Boundary, charges_under
-from billing.invoicing import Totals, floor_rebates, period_of, totals
+from billing.invoicing import floor_rebates, period_of, totals
 from billing.late_usage import with_carried
 from billing.manual_lines import fit_credits
 from billing.money import text, to_minor_unit
 from billing.periods import Period, boundary, index_at
 from billing.rating import NO_USES, Charge, Measure, PriceTerms, RatedLine, Uses
 from billing.taxes import TaxBehavior
-from models.base import wall_now
 from models.billable_metrics import BillableMetric
-from models.invoices import Invoice, InvoiceLine
+from models.invoices import Invoice
+from models.manual_lines import ManualLine
 from models.queries import (
     adjustments,
     invoices,
@@ -36,12 +35,12 @@ from models.queries import (
     usage,
     usage_charges,
 )
+from models.queries.draft_lines import Draft, line_columns, line_rows
 from models.queries.late_usage import LateUsage, late_usage
 from models.queries.steps import Step, schedule_at
 from models.queries.subscription_intervals import Overlays
 from models.queries.terms import (
     PriceSet,
-    SourceNames,
     Terms,
     metered_prices,
     next_version,
@@ -54,6 +53,7 @@ __all__ = [
     "Step",
     "Terms",
     "charges_of",
+    "line_columns",
     "line_rows",
     "next_version",
     "of_invoice",
@@ -66,27 +66,6 @@ NO_READING = usage.Reading(Decimal(0), 0)
 NOTHING_LATE = LateUsage([], {}, is_complete=True)
 WALLET_CHARGE_MIN = Decimal(1)
 WALLET_CHARGE_MAX = Decimal(5000)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """Rated lines, not yet stored."""
-
-    lines: Sequence[RatedLine]
-    names: Mapping[str, SourceNames]
-    totals: Totals
-    period: Period
-    wallet_charge: Decimal
-    wallet_origin: Mapping[str, str]
-    """The minimum and the balance that the wallet charge lies between."""
-    watermark: str
-    """The snapshot of the events that its lines count."""
-    late_watermark: str | None
-    """The same, where earlier periods were looked at too."""
-
-    @property
-    def grand_total(self) -> Decimal:
-        return self.totals.grand_total + self.wallet_charge
 
 
 def window_at(terms: Terms, instant: datetime) -> Period:
@@ -108,6 +87,29 @@ async def rate(
     For an invoice that was open, also the uses that accrued on it and the usage that came late
     for earlier ones.
     """
+    return rated(terms, steps, await _facts(session, terms, steps, invoice))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that a draft is rated from; what has defaults is of invoices that are read alone."""
+
+    charges: Sequence[Charge]
+    sets: Mapping[str, PriceSet]
+    readings: Mapping[tuple[str, Period], usage.Reading]
+    watermark: str
+    uses: Mapping[str, Uses] = field(default_factory=dict)
+    deal: Sequence[Adjustment] = ()
+    other_sides: Mapping[Bounded, OtherSides] = field(default_factory=dict)
+    late: LateUsage = NOTHING_LATE
+    manual: Sequence[ManualLine] = ()
+    wallet_charge: Decimal = Decimal(0)
+    wallet_origin: Mapping[str, str] = field(default_factory=dict)
+
+
+async def _facts(
+    session: AsyncSession, terms: Terms, steps: Sequence[Step], invoice: Invoice | None
+) -> Facts:
     # Before any usage is read: what the snapshot does not see is looked for again by the next
     # invoice, and found counted; the other way round it would be lost.
     watermark = await invoices.snapshot(session)
@@ -121,31 +123,48 @@ async def rate(
     others = await metered_prices(session, terms, set(uses) - _price_ids(charges))
     charges += [_accrued_charge(price, steps) for price in others.prices]
     sets |= {"": others, "own": own.prices}
-    found = await readings_of(session, terms, charges, sets)
-    behavior = terms.behavior
     owner = terms.subscription
     deal = await adjustments.of_subscription(session, owner.merchant_id, owner.id)
-    measures = [measure(charge, found, uses) for charge in charges]
     late, other_sides = NOTHING_LATE, ALONE
     if invoice is not None:
         late = await late_usage(session, terms, invoice)
         cut = sides.cut_by(terms, charges, deal)
         other_sides = await sides.other_sides(session, terms, invoice, cut, late.lines)
-    full = [*rate_adjusted(charges, measures, deal, behavior, other_sides), *late.lines]
-    manual = [] if invoice is None else await manual_lines.waiting_for(session, invoice)
-    written = [manual_lines.rated(terms, row) for row in manual]
-    lines = bounded(full, written, behavior)
     wallet_charge, wallet_origin = await _wallet_charge(session, terms, steps)
-    names = {key: value for each in sets.values() for key, value in each.names.items()}
-    return Draft(
-        lines=lines,
-        names={**late.names, **names, **{row.id: manual_lines.names(row) for row in manual}},
-        totals=totals(lines, terms.plan.currency, behavior),
-        period=period_of((line for line in lines if line.price.kind != "manual"), span_of(steps)),
+    return Facts(
+        charges=charges,
+        sets=sets,
+        readings=await readings_of(session, terms, charges, sets),
+        watermark=watermark,
+        uses=uses,
+        deal=deal,
+        other_sides=other_sides,
+        late=late,
+        manual=[] if invoice is None else await manual_lines.waiting_for(session, invoice),
         wallet_charge=wallet_charge,
         wallet_origin=wallet_origin,
-        watermark=watermark,
-        late_watermark=watermark if late.is_complete else None,
+    )
+
+
+def rated(terms: Terms, steps: Sequence[Step], facts: Facts) -> Draft:
+    """What the facts come to."""
+    behavior = terms.behavior
+    measures = [measure(charge, facts.readings, facts.uses) for charge in facts.charges]
+    rates = rate_adjusted(facts.charges, measures, facts.deal, behavior, facts.other_sides)
+    full = [*rates, *facts.late.lines]
+    written = [manual_lines.rated(terms, row) for row in facts.manual]
+    lines = bounded(full, written, behavior)
+    names = {key: value for each in facts.sets.values() for key, value in each.names.items()}
+    manual = {row.id: manual_lines.names(row) for row in facts.manual}
+    return Draft(
+        lines=lines,
+        names={**facts.late.names, **names, **manual},
+        totals=totals(lines, terms.plan.currency, behavior),
+        period=period_of((line for line in lines if line.price.kind != "manual"), span_of(steps)),
+        wallet_charge=facts.wallet_charge,
+        wallet_origin=facts.wallet_origin,
+        watermark=facts.watermark,
+        late_watermark=facts.watermark if facts.late.is_complete else None,
     )
 
 
@@ -314,75 +333,3 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
 async def of_invoice(session: AsyncSession, terms: Terms, invoice: Invoice) -> Draft:
     """What an open invoice bills as of now."""
     return await rate(session, terms, [step_of(terms, invoice)], invoice)
-
-
-def line_rows(invoice: Invoice, draft: Draft) -> list[InvoiceLine]:
-    """The draft's lines as rows; their ids are derived from the invoice, price and window."""
-    calculated = {"calculated_at": wall_now().isoformat()}
-    rows = [
-        InvoiceLine(
-            id=_line_id(invoice, line),
-            merchant_id=invoice.merchant_id,
-            invoice_id=invoice.id,
-            position=position,
-            kind=line.price.kind,
-            price_id=None if line.price.kind == "manual" else line.price.price_id,
-            source_id=line.price.source_id,
-            display_name=line.price.display_name,
-            source_name=draft.names[line.price.price_id].name,
-            source_description=draft.names[line.price.price_id].description,
-            source_unit=draft.names[line.price.price_id].unit,
-            item_id=draft.names[line.price.price_id].item_id,
-            payment_term=line.price.payment_term,
-            period_start=line.window.start,
-            period_end=line.window.end,
-            quantity=line.quantity,
-            unit_price=line.unit_price,
-            fraction=str(line.fraction),
-            total_price=line.total_price,
-            total_tax=line.total_tax,
-            total_amount=line.total_amount,
-            tax_rate=line.price.tax_rate if line.price.in_scope else Decimal(0),
-            carried=line.carried,
-            origin=document_of(line) | calculated,
-            adjustment_ids=list(line.adjustment_ids),
-        )
-        for position, line in enumerate(draft.lines)
-    ]
-    if draft.wallet_charge:
-        rows.append(_wallet_row(invoice, draft, len(rows)))
-    return rows
-
-
-def _line_id(invoice: Invoice, line: RatedLine) -> str:
-    """A manual line keeps the id that its merchant knows it by."""
-    if line.price.kind == "manual":
-        return line.price.price_id
-    parts = [invoice.id, line.price.price_id, line.window.start.isoformat()]
-    if line.price.interval_id:
-        parts.append(line.price.interval_id)
-    if line.price.kind == "adjustment":
-        parts += line.adjustment_ids
-    return derived_id("li", *parts)
-
-
-def _wallet_row(invoice: Invoice, draft: Draft, position: int) -> InvoiceLine:
-    return InvoiceLine(
-        id=derived_id("li", invoice.id, "wallet"),
-        merchant_id=invoice.merchant_id,
-        invoice_id=invoice.id,
-        position=position,
-        kind="wallet",
-        source_id=invoice.customer_id,
-        display_name="Wallet top-up",
-        payment_term="in_advance",
-        period_start=draft.period.start,
-        period_end=draft.period.end,
-        quantity=Decimal(1),
-        unit_price=draft.wallet_charge,
-        total_price=draft.wallet_charge,
-        total_tax=Decimal(0),
-        total_amount=draft.wallet_charge,
-        tax_rate=Decimal(0),
-        origin={"wallet": draft.wallet_origin, "calculated_at": wall_now().isoformat()},
-    )

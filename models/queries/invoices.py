@@ -1,6 +1,6 @@
 """The statements of invoices, their lines and numbers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -8,12 +8,15 @@ from typing import Any
 import sqlmodel
 from sqlalchemy import Text, case, cast, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from models import row_sets
 from models.base import wall_now
 from models.invoices import Invoice, InvoiceCounter, InvoiceLine
+from models.row_sets import is_among
 from models.subscriptions import Subscription
 
 
@@ -90,17 +93,55 @@ async def change(session: AsyncSession, merchant_id: str, invoice_id: str, **cha
     )
 
 
-async def replace_lines(
-    session: AsyncSession, merchant_id: str, invoice_id: str, lines: Sequence[InvoiceLine]
-) -> None:
-    """Stores a draft's lines; a draft made again replaces its lines."""
-    await session.exec(
-        delete(InvoiceLine).where(
-            col(InvoiceLine.merchant_id) == merchant_id, col(InvoiceLine.invoice_id) == invoice_id
-        )
+async def locked(
+    session: AsyncSession, merchant_id: str, invoice_ids: Collection[str]
+) -> list[Invoice]:
+    """These invoices, locked in the order of their ids."""
+    rows = await session.exec(
+        select(Invoice)
+        .where(col(Invoice.merchant_id) == merchant_id, is_among(col(Invoice.id), invoice_ids))
+        .order_by(col(Invoice.id))
+        .with_for_update(key_share=True)
     )
-    if lines:
-        await session.exec(insert(InvoiceLine).values([line.model_dump() for line in lines]))
+    return list(rows.all())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What some columns of an invoice become."""
+
+    invoice: Invoice
+    columns: Mapping[str, Any]
+
+
+async def change_all(session: AsyncSession, merchant_id: str, changes: Sequence[Change]) -> None:
+    """Writes some columns of each, which the loaded rows are told; a statement a set of columns."""
+    now = wall_now()
+    shapes: dict[tuple[str, ...], list[Change]] = {}
+    for each in changes:
+        shapes.setdefault(tuple(each.columns), []).append(each)
+    for members in shapes.values():
+        rows = [{"id": each.invoice.id, "updated_at": now, **each.columns} for each in members]
+        await row_sets.update(session, Invoice, merchant_id, rows)
+    for each in changes:
+        for name, value in {"updated_at": now, **each.columns}.items():
+            set_committed_value(each.invoice, name, value)
+
+
+async def replace_lines(
+    session: AsyncSession, merchant_id: str, lines: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> None:
+    """Stores drafts' lines, by invoice; a draft made again replaces its lines."""
+    await session.exec(
+        delete(InvoiceLine)
+        .where(
+            col(InvoiceLine.merchant_id) == merchant_id,
+            is_among(col(InvoiceLine.invoice_id), lines),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    rows = [columns for each in lines.values() for columns in each]
+    await row_sets.insert(session, InvoiceLine, rows)
 
 
 async def lines_of(
@@ -118,19 +159,19 @@ async def lines_of(
     return list(rows.all())
 
 
-async def take_number(session: AsyncSession, merchant_id: str, month: str) -> int:
-    """The merchant's next number of the month; given back if the transaction fails: no gaps."""
+async def take_numbers(session: AsyncSession, merchant_id: str, month: str, count: int) -> range:
+    """The merchant's next numbers of the month; given back if the transaction fails: no gaps."""
     number = await session.exec(
         insert(InvoiceCounter)
-        .values(merchant_id=merchant_id, month=month, last_number=1)
+        .values(merchant_id=merchant_id, month=month, last_number=count)
         .on_conflict_do_update(
             index_elements=[col(InvoiceCounter.merchant_id), col(InvoiceCounter.month)],
-            set_={"last_number": col(InvoiceCounter.last_number) + 1},
+            set_={"last_number": col(InvoiceCounter.last_number) + count},
         )
         .returning(col(InvoiceCounter.last_number))
     )
-    taken: int = number.scalar_one()
-    return taken
+    last: int = number.scalar_one()
+    return range(last - count + 1, last + 1)
 
 
 async def snapshot(session: AsyncSession) -> str:

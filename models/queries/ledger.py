@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import func, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.ids import derived_id
 from billing.ledger import NORMAL_SIDE, AccountKind, Posting, Transfer
+from models import row_sets
 from models.base import wall_now
 from models.ledger import LedgerAccount, LedgerEntry, LedgerTransfer
+from models.row_sets import is_among
 
 # Only customers' accounts carry a running balance; a merchant's would be a hot row.
 BALANCED_KINDS: tuple[AccountKind, ...] = (
@@ -41,49 +42,96 @@ class Booking:
 
 async def post(session: AsyncSession, booking: Booking) -> bool:
     """Writes a transfer once; False when it already stands (a retry), and then nothing changes."""
-    transfer = booking.transfer
-    inserted = await session.exec(
-        insert(LedgerTransfer)
-        .values(
-            id=booking.transfer_id,
-            merchant_id=booking.merchant_id,
-            kind=transfer.kind,
-            document_id=transfer.document_id,
-            currency=transfer.currency,
-            booked_at=booking.booked_at,
-            created_at=func.now(),
-        )
-        .on_conflict_do_nothing()
-        .returning(col(LedgerTransfer.id))
+    return booking.transfer_id in await post_all(session, booking.merchant_id, [booking])
+
+
+async def post_all(
+    session: AsyncSession, merchant_id: str, bookings: Sequence[Booking]
+) -> set[str]:
+    """Writes the merchant's transfers, each once; returns the ids of those that stood not yet."""
+    new = await row_sets.insert_new(
+        session, LedgerTransfer, [_transfer_row(each) for each in bookings]
     )
-    if inserted.scalar_one_or_none() is None:
-        return False
-    accounts = await _lock_accounts(session, booking.merchant_id, transfer)
-    await session.exec(
-        insert(LedgerEntry).values(
-            [
-                {
-                    "transfer_id": booking.transfer_id,
-                    "position": position,
-                    "merchant_id": booking.merchant_id,
-                    "account_id": accounts[position],
-                    "amount": posting.amount,
-                }
-                for position, posting in enumerate(transfer.postings)
-            ]
+    posted = [
+        _Posted(
+            booking.transfer_id,
+            position,
+            account_id(merchant_id, posting.owner_id, posting.account_kind, currency),
+            currency,
+            posting,
         )
-    )
-    for position, posting in enumerate(transfer.postings):
-        if posting.account_kind in BALANCED_KINDS:
-            await session.exec(
-                update(LedgerAccount)
-                .where(
-                    col(LedgerAccount.merchant_id) == booking.merchant_id,
-                    col(LedgerAccount.id) == accounts[position],
-                )
-                .values(balance=col(LedgerAccount.balance) + posting.amount)
-            )
-    return True
+        for booking in bookings
+        if booking.transfer_id in new
+        for currency in (booking.transfer.currency,)
+        for position, posting in enumerate(booking.transfer.postings)
+    ]
+    await _lock_accounts(session, merchant_id, posted)
+    await row_sets.insert(session, LedgerEntry, [_entry_row(merchant_id, each) for each in posted])
+    await _move_balances(session, merchant_id, posted)
+    return new
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A posting of a transfer, on its account."""
+
+    transfer_id: str
+    position: int
+    account_id: str
+    currency: str
+    posting: Posting
+
+    @property
+    def is_balanced(self) -> bool:
+        return self.posting.account_kind in BALANCED_KINDS
+
+
+def _transfer_row(booking: Booking) -> dict[str, object]:
+    return {
+        "id": booking.transfer_id,
+        "merchant_id": booking.merchant_id,
+        "kind": booking.transfer.kind,
+        "document_id": booking.transfer.document_id,
+        "currency": booking.transfer.currency,
+        "booked_at": booking.booked_at,
+        "created_at": wall_now(),
+    }
+
+
+def _entry_row(merchant_id: str, posted: _Posted) -> dict[str, object]:
+    return {
+        "transfer_id": posted.transfer_id,
+        "position": posted.position,
+        "merchant_id": merchant_id,
+        "account_id": posted.account_id,
+        "amount": posted.posting.amount,
+    }
+
+
+_MOVE_BALANCES = """
+UPDATE ledger_accounts SET balance = balance + moved.amount
+FROM (
+    SELECT id, sum(amount) AS amount
+    FROM unnest(CAST(:ids AS text[]), CAST(:amounts AS numeric[])) AS posted(id, amount)
+    GROUP BY id
+) AS moved
+WHERE ledger_accounts.merchant_id = :merchant_id AND ledger_accounts.id = moved.id
+"""
+
+
+async def _move_balances(
+    session: AsyncSession, merchant_id: str, posted: Sequence[_Posted]
+) -> None:
+    """Adds to the running balances, of which the accounts are locked."""
+    moved = [each for each in posted if each.is_balanced]
+    if moved:
+        values = {
+            "merchant_id": merchant_id,
+            "ids": [each.account_id for each in moved],
+            "amounts": [each.posting.amount for each in moved],
+        }
+        connection = await session.connection()
+        await connection.execute(text(_MOVE_BALANCES), values)
 
 
 async def is_posted(session: AsyncSession, merchant_id: str, transfer_id: str) -> bool:
@@ -97,48 +145,41 @@ async def is_posted(session: AsyncSession, merchant_id: str, transfer_id: str) -
 
 
 async def _lock_accounts(
-    session: AsyncSession, merchant_id: str, transfer: Transfer
-) -> Sequence[str]:
+    session: AsyncSession, merchant_id: str, posted: Sequence[_Posted]
+) -> None:
     """Opens missing accounts and locks those with a balance, in the order of their ids.
 
     In a statement of its own, before any write: writes that lock as they go meet in another
     order elsewhere and deadlock.
     """
-    ids = [
-        account_id(merchant_id, posting.owner_id, posting.account_kind, transfer.currency)
-        for posting in transfer.postings
-    ]
-    rows = [
-        _account_row(merchant_id, identifier, posting, transfer.currency)
-        for identifier, posting in zip(ids, transfer.postings, strict=True)
-    ]
-    unique = dict(zip(ids, rows, strict=True))
-    ordered = [unique[identifier] for identifier in sorted(unique)]
-    await session.exec(insert(LedgerAccount).values(ordered).on_conflict_do_nothing())
-    await session.exec(
-        select(col(LedgerAccount.id))
-        .where(
-            col(LedgerAccount.merchant_id) == merchant_id,
-            col(LedgerAccount.id).in_(ids),
-            col(LedgerAccount.balance).is_not(None),
+    accounts = {each.account_id: each for each in posted}
+    if not accounts:
+        return
+    ordered = [_account_row(merchant_id, accounts[each]) for each in sorted(accounts)]
+    await row_sets.insert_new(session, LedgerAccount, ordered)
+    balanced = [each.account_id for each in accounts.values() if each.is_balanced]
+    if balanced:
+        await session.exec(
+            select(col(LedgerAccount.id))
+            .where(
+                col(LedgerAccount.merchant_id) == merchant_id,
+                is_among(col(LedgerAccount.id), balanced),
+            )
+            .order_by(col(LedgerAccount.id))
+            .with_for_update(key_share=True)
         )
-        .order_by(col(LedgerAccount.id))
-        .with_for_update(key_share=True)
-    )
-    return ids
 
 
-def _account_row(
-    merchant_id: str, identifier: str, posting: Posting, currency: str
-) -> dict[str, object]:
+def _account_row(merchant_id: str, posted: _Posted) -> dict[str, object]:
+    kind = posted.posting.account_kind
     return {
-        "id": identifier,
+        "id": posted.account_id,
         "merchant_id": merchant_id,
-        "owner_id": posting.owner_id,
-        "kind": posting.account_kind,
-        "currency": currency,
-        "normal_side": NORMAL_SIDE[posting.account_kind],
-        "balance": Decimal(0) if posting.account_kind in BALANCED_KINDS else None,
+        "owner_id": posted.posting.owner_id,
+        "kind": kind,
+        "currency": posted.currency,
+        "normal_side": NORMAL_SIDE[kind],
+        "balance": Decimal(0) if kind in BALANCED_KINDS else None,
         "created_at": wall_now(),
     }
 

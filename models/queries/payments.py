@@ -1,6 +1,6 @@
 """The statements of payments, sessions, attempts and saved cards."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from models import row_sets
 from models.base import wall_now
 from models.customers import PaymentMethod
 from models.invoices import Invoice
@@ -116,7 +117,15 @@ async def all_sessions_of(
 
 async def add_session(session: AsyncSession, row: PaymentSession) -> None:
     """Inserts under the derived id; a retry changes nothing."""
-    await session.exec(insert(PaymentSession).values(**row.model_dump()).on_conflict_do_nothing())
+    await add_sessions(session, row.merchant_id, [row.model_dump()])
+
+
+async def add_sessions(
+    session: AsyncSession, merchant_id: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """The same for many, as columns."""
+    owned = [{**row, "merchant_id": merchant_id} for row in rows]
+    await row_sets.insert_new(session, PaymentSession, owned)
 
 
 async def change_sessions(

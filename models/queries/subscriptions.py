@@ -15,6 +15,7 @@ from models.base import wall_now
 from models.customers import Consumer, Customer
 from models.invoices import Invoice
 from models.plans import Plan, PlanVersion
+from models.row_sets import is_among
 from models.subscriptions import Subscription
 
 
@@ -139,7 +140,7 @@ async def among(
     rows = await session.exec(
         select(Subscription).where(
             col(Subscription.merchant_id) == merchant_id,
-            col(Subscription.id).in_(subscription_ids),
+            is_among(col(Subscription.id), subscription_ids),
         )
     )
     return {row.id: row for row in rows.all()}

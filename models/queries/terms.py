@@ -15,6 +15,7 @@ from models.customers import Customer
 from models.fees import Fee
 from models.plans import Plan, PlanLine
 from models.prices import Price
+from models.row_sets import is_among
 from models.subscriptions import Subscription
 
 
@@ -71,6 +72,25 @@ async def terms_of(session: AsyncSession, subscription: Subscription) -> Terms:
     return Terms(subscription, plan, customer)
 
 
+async def terms_of_all(
+    session: AsyncSession, merchant_id: str, subscriptions: Sequence[Subscription]
+) -> list[Terms]:
+    """The same of each of the merchant's subscriptions, in their order."""
+    plan_ids = {each.plan_id for each in subscriptions}
+    found = await session.exec(
+        select(Plan).where(col(Plan.merchant_id) == merchant_id, is_among(col(Plan.id), plan_ids))
+    )
+    plans = {row.id: row for row in found}
+    customer_ids = {each.customer_id for each in subscriptions}
+    bought = await session.exec(
+        select(Customer).where(
+            col(Customer.merchant_id) == merchant_id, is_among(col(Customer.id), customer_ids)
+        )
+    )
+    customers = {row.id: row for row in bought}
+    return [Terms(each, plans[each.plan_id], customers[each.customer_id]) for each in subscriptions]
+
+
 @dataclass(frozen=True, slots=True)
 class PriceSet:
     """A plan version's prices as billing sees them, with what they charge for."""
@@ -82,25 +102,51 @@ class PriceSet:
 
 async def price_set(session: AsyncSession, terms: Terms, version_id: str) -> PriceSet:
     """The prices of a plan version, in the plan's order."""
+    lines = await version_lines(session, terms.subscription.merchant_id, [version_id])
+    return price_set_of(terms, version_id, lines[version_id])
+
+
+@dataclass(frozen=True, slots=True)
+class VersionLine:
+    """A price in a plan version, with what it charges for."""
+
+    price: Price
+    metric: BillableMetric | None
+    fee: Fee | None
+    key: str
+
+
+async def version_lines(
+    session: AsyncSession, merchant_id: str, version_ids: Collection[str]
+) -> dict[str, list[VersionLine]]:
+    """The prices of each of these plan versions, in their plan's order."""
     rows = await session.exec(
-        select(Price, BillableMetric, Fee, col(PlanLine.key))
+        select(Price, BillableMetric, Fee, PlanLine)
         .join(PlanLine, col(PlanLine.price_id) == col(Price.id))
         .outerjoin(BillableMetric, col(BillableMetric.id) == col(Price.billable_metric_id))
         .outerjoin(Fee, col(Fee.id) == col(Price.fee_id))
         .where(
-            col(PlanLine.merchant_id) == terms.subscription.merchant_id,
-            col(PlanLine.plan_version_id) == version_id,
+            col(PlanLine.merchant_id) == merchant_id,
+            is_among(col(PlanLine.plan_version_id), version_ids),
         )
         .order_by(col(PlanLine.position))
     )
+    found: dict[str, list[VersionLine]] = {each: [] for each in version_ids}
+    for price, metric, fee, line in rows:
+        found[line.plan_version_id].append(VersionLine(price, metric, fee, line.key))
+    return found
+
+
+def price_set_of(terms: Terms, version_id: str, lines: Sequence[VersionLine]) -> PriceSet:
+    """The lines of a version as billing sees them for a subscription."""
     prices: list[PriceTerms] = []
     metrics: dict[str, BillableMetric] = {}
     names: dict[str, SourceNames] = {}
-    for price, metric, fee, key in rows:
-        prices.append(replace(price_terms(terms, price, version_id), key=key))
-        names[price.id] = _names(metric, fee)
-        if metric is not None:
-            metrics[metric.id] = metric
+    for line in lines:
+        prices.append(replace(price_terms(terms, line.price, version_id), key=line.key))
+        names[line.price.id] = _names(line.metric, line.fee)
+        if line.metric is not None:
+            metrics[line.metric.id] = line.metric
     return PriceSet(prices, metrics, names)
 
 

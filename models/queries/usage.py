@@ -1,6 +1,6 @@
 """The usage store: read events, add them up, list them; what a reading costs is not known here.
 
-Another store (a column store, say) would replace this module and `usage_appends`, nothing else. The
+Another store (a column store, say) would replace this module, its tallies and its appends. The
 aggregation equals `billing.metering.aggregate` on the same events, which a property test holds.
 """
 
@@ -224,7 +224,7 @@ async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywo
     (row,) = await _counted(session, read, reading, lambda row: any(row[1::2]))
     pairs = zip(row[::2], row[1::2], strict=True)
     return {
-        metric.id: Reading(_value(metric, amount, count), count)
+        metric.id: Reading(value_of(metric, amount, count), count)
         for metric, (amount, count) in zip(metrics, pairs, strict=True)
     }
 
@@ -236,7 +236,7 @@ async def total(session: AsyncSession, selection: Selection) -> Decimal:
         return _selected(select(*_columns(events, selection.metric)), events, selection)
 
     ((amount, count),) = await _counted(session, _read(selection), reading, lambda row: row[1])
-    return _value(selection.metric, amount, count)
+    return value_of(selection.metric, amount, count)
 
 
 async def total_with_void(
@@ -249,7 +249,7 @@ async def total_with_void(
 
     read = replace(_read(selection), conditions=conditions, with_void=True)
     ((amount, count),) = await _counted(session, read, reading, lambda row: row[1])
-    return _value(selection.metric, amount, count)
+    return value_of(selection.metric, amount, count)
 
 
 async def by_owner_and_day(session: AsyncSession, selection: Selection) -> Select[*tuple[Any, ...]]:
@@ -292,7 +292,7 @@ async def windows(session: AsyncSession, selection: Selection, size: str) -> lis
         return statement.group_by(window).order_by(window).limit(READINGS_MAX + 1)
 
     return [
-        Reading(_value(selection.metric, amount, count), count, window=start)
+        Reading(value_of(selection.metric, amount, count), count, window=start)
         for start, amount, count in await _counted(session, _read(selection), reading)
     ]
 
@@ -657,7 +657,8 @@ def _rank(
     return amount / count if metric.aggregation == "AVG" else amount
 
 
-def _value(metric: BillableMetric, amount: Decimal | int | None, count: int) -> Decimal:
+def value_of(metric: BillableMetric, amount: Decimal | int | None, count: int) -> Decimal:
+    """What a metric makes of the amount and the number of its events."""
     if amount is None:
         return Decimal(0)
     return average(Decimal(amount), count) if metric.aggregation == "AVG" else Decimal(amount)
@@ -667,4 +668,4 @@ def _group_reading(
     metric: BillableMetric, row: Sequence[Any], window: datetime | None = None
 ) -> Reading:
     amount, count = row[-3], row[-2]
-    return Reading(_value(metric, amount, count), count, tuple(row[:-3]), window)
+    return Reading(value_of(metric, amount, count), count, tuple(row[:-3]), window)

@@ -1,6 +1,6 @@
 """Rows that an activity test stands on, with defaults; written as the catalogue's routes would."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -60,6 +60,7 @@ class PlanShape:
     anchor: datetime | None = None
     billing_version: int = 1
     is_obligation: bool = False
+    fee_term: str = "in_advance"
 
 
 async def open_shop(database: Database, merchant_id: str, shape: PlanShape | None = None) -> Shop:
@@ -101,6 +102,18 @@ async def open_shop(database: Database, merchant_id: str, shape: PlanShape | Non
                     )
                 )
     return shop
+
+
+async def next_customer(database: Database, shop: Shop, **columns: object) -> Shop:
+    """The same shop with another customer, who has these columns."""
+    other = replace(shop, customer_id=new_id("cus"))
+    async with database.transaction() as session:
+        for row in _customer(other):
+            for name, value in columns.items() if isinstance(row, Customer) else ():
+                setattr(row, name, value)
+            session.add(row)
+            await session.flush()
+    return other
 
 
 def _customer(shop: Shop) -> list[object]:
@@ -146,7 +159,9 @@ def _prices(shop: Shop, shape: PlanShape, product_id: str) -> list[object]:
             name="Platform",
             description="",
         )
-        rows += [fee, _price(shop, shape.fee, fee_id=fee.id, obligation=shape.is_obligation)]
+        price = _price(shop, shape.fee, fee_id=fee.id, obligation=shape.is_obligation)
+        price.payment_term = shape.fee_term
+        rows += [fee, price]
     if shape.unit_price is not None:
         metric = BillableMetric(
             id=shop.metric_id,

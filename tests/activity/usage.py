@@ -15,16 +15,24 @@ from models.queries import usage_appends
 from tests.activity.rows import Shop
 
 
-async def report(database: Database, shop: Shop, amounts: Sequence[int], first: datetime) -> None:
-    """One event an amount, a minute apart."""
+async def report(
+    database: Database,
+    shop: Shop,
+    amounts: Sequence[int],
+    first: datetime,
+    *,
+    subject: str | None = None,
+    external_subject: str | None = None,
+) -> None:
+    """One event an amount, a minute apart; of the shop's customer unless somebody else is named."""
     events = [
         EventRow(
             merchant_id=shop.merchant_id,
             source="test",
             idempotency_key=new_id("key"),
             type="tokens.used",
-            subject=shop.customer_id,
-            external_subject=None,
+            subject=subject or (None if external_subject else shop.customer_id),
+            external_subject=external_subject,
             external_id=None,
             timestamp=first + timedelta(minutes=number),
             properties=Raw(json.dumps({"tokens": amount})),

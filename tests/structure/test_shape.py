@@ -51,6 +51,7 @@ SHARED_ACTIVITIES = {
     "write_offs": "the part of the writer of invoices that gives them up",
     "collecting": "the part of a transaction that owes an issued invoice its collection",
     "issuing": "parts of a transaction that creation and closing share",
+    "gathering": "lets calls that come at the same time share a transaction",
     "refusals": "the interceptor of all activities",
     "signatures": "the interceptor that signs for the audit log",
     "reconciliation": "proofs over all aggregates",

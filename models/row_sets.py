@@ -1,0 +1,121 @@
+"""Many rows of a table in one statement: insert or update them, or ask for some; no table's rules.
+
+Each column travels as one array of texts, which costs the client a join and the server a copy; the
+statement says what they are. A statement is built from the table's own names, once a shape.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Text, func, literal, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.sql.elements import TextClause
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models import packing
+
+Row = Mapping[str, Any]
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_ENCODER = msgspec.json.Encoder()
+
+
+def is_among(column: Any, values: Collection[str]) -> ColumnElement[bool]:
+    """Whether a column of text has one of these values: the same statement for any number."""
+    among: ColumnElement[bool] = column == func.any(literal(list(values), ARRAY(Text)))
+    return among
+
+
+async def insert(session: AsyncSession, table: type[SQLModel], rows: Sequence[Row]) -> None:
+    """Inserts rows that have the same columns; what they leave out the database fills."""
+    if rows:
+        names = tuple(rows[0])
+        await _run(session, _insertion(table, names), _arrays(table, names, rows))
+
+
+async def insert_new(session: AsyncSession, table: type[SQLModel], rows: Sequence[Row]) -> set[str]:
+    """The same, without those that stand already; returns the ids of those that are new."""
+    if not rows:
+        return set()
+    names = tuple(rows[0])
+    done = await _run(session, _insertion_of_new(table, names), _arrays(table, names, rows))
+    return set(done.scalars())
+
+
+async def update(
+    session: AsyncSession, table: type[SQLModel], merchant_id: str, rows: Sequence[Row]
+) -> None:
+    """Writes the columns of rows by their ids; rows that the session has loaded are not told."""
+    if rows:
+        names = tuple(rows[0])
+        values = {**_arrays(table, names, rows), "merchant_id": merchant_id}
+        await _run(session, _change(table, names), values)
+
+
+async def _run(session: AsyncSession, statement: TextClause, values: dict[str, Any]) -> Any:
+    connection = await session.connection()
+    return await connection.execute(statement, values)
+
+
+def _arrays(table: type[SQLModel], names: Sequence[str], rows: Sequence[Row]) -> dict[str, Any]:
+    found = {}
+    for name in names:
+        written = _writer(table, name)
+        found[f"a_{name}"] = packing.texts([written(row[name]) for row in rows])
+    return found
+
+
+@lru_cache(maxsize=1_024)
+def _writer(table: type[SQLModel], name: str) -> Callable[[Any], str | None]:
+    is_document = isinstance(_column(table, name).type, JSONB)
+    return _document if is_document else _text
+
+
+def _document(value: Any) -> str | None:
+    return None if value is None else _ENCODER.encode(value).decode()
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or type(value) is str else str(value)
+
+
+@lru_cache(maxsize=256)
+def _insertion(table: type[SQLModel], names: tuple[str, ...]) -> TextClause:
+    return text(_insert_sql(table, names))
+
+
+@lru_cache(maxsize=256)
+def _insertion_of_new(table: type[SQLModel], names: tuple[str, ...]) -> TextClause:
+    return text(f"{_insert_sql(table, names)} ON CONFLICT DO NOTHING RETURNING id")
+
+
+def _insert_sql(table: type[SQLModel], names: tuple[str, ...]) -> str:
+    columns = ", ".join(f'"{name}"' for name in names)
+    typed = ", ".join(_typed(table, name) for name in names)
+    return f'INSERT INTO "{table.__tablename__}" ({columns}) SELECT {typed} FROM {_given(names)}'
+
+
+@lru_cache(maxsize=256)
+def _change(table: type[SQLModel], names: tuple[str, ...]) -> TextClause:
+    changes = ", ".join(f'"{name}" = {_typed(table, name)}' for name in names if name != "id")
+    return text(
+        f'UPDATE "{table.__tablename__}" AS kept SET {changes} FROM {_given(names)} '
+        "WHERE kept.merchant_id = :merchant_id AND kept.id = given.id"
+    )
+
+
+def _given(names: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"CAST(:a_{name} AS text[])" for name in names)
+    return f"unnest({arrays}) AS given({', '.join(chr(34) + name + chr(34) for name in names)})"
+
+
+def _typed(table: type[SQLModel], name: str) -> str:
+    kind = _column(table, name).type
+    return f'CAST(given."{name}" AS {kind.compile(dialect=_DIALECT)})'
+
+
+def _column(table: type[SQLModel], name: str) -> Any:
+    return table.__table__.c[name]  # type: ignore[attr-defined]

@@ -1,0 +1,408 @@
+"""Invoices that close at the same time: to the row what they are when they close one by one.
+
+Both ways start from one copy of a database, so that all that is derived is the same in both.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from temporalio.testing import ActivityEnvironment
+
+from activities.gathering import Gathering
+from activities.invoices import DraftedInvoice, DraftInvoice, InvoiceActivities
+from activities.organizations import CreateMerchant, OrganizationActivities
+from activities.subscriptions import RollPeriod, SubscriptionActivities
+from models import tables
+from models.adjustments import Adjustment
+from models.audit import Acting, acting
+from models.base import new_id
+from models.database import Database
+from models.manual_lines import ManualLine
+from models.usage_voids import UsageVoid
+from tests.activity.rows import START, PlanShape, Shop, next_customer, open_shop
+from tests.activity.usage import report
+from tests.conftest import migrate
+
+FEBRUARY_END = datetime(2026, 2, 28, 9, tzinfo=UTC)
+MARCH_END = datetime(2026, 3, 31, 9, tzinfo=UTC)
+GRACE = timedelta(hours=24)
+IN_FEBRUARY = START + timedelta(days=1)
+IN_MARCH = FEBRUARY_END + timedelta(days=1)
+ARREARS = PlanShape(fee="10.00", fee_term="in_arrears")
+# What differs between two runs of the same: drawn, or told by the wall clock or the server.
+VOLATILE = {
+    "created_at", "updated_at", "token", "usage_watermark", "late_watermark", "transaction_id",
+    "sent_at",
+}  # fmt: skip
+UNORDERED = {"audit_events": {"id"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """A customer's subscription in a shop."""
+
+    shop: Shop
+    subscription_id: str
+
+
+@pytest.fixture
+async def fresh_url(database_url: str) -> AsyncIterator[str]:
+    """A migrated database of its own."""
+    async with _created(database_url, None) as url:
+        migrate(url)
+        yield url
+
+
+@asynccontextmanager
+async def _created(server: str, template: str | None) -> AsyncIterator[str]:
+    name = new_id("db")
+    copied = sql.SQL("" if template is None else " TEMPLATE {}").format(
+        *([] if template is None else [sql.Identifier(str(make_url(template).database))])
+    )
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    yield database
+    await database.close()
+
+
+async def _connect(database: Database) -> None:
+    """Opens its connections in turn: a fresh database is slow to let many in at once."""
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            session = await stack.enter_async_context(database.transaction())
+            await session.connection()
+
+
+async def _subscribed(database: Database, shop: Shop, **terms: Any) -> Contract:
+    command = replace(shop.subscription(), **terms)
+    made = await SubscriptionActivities(database).create_subscription(command)
+    return Contract(shop=shop, subscription_id=made.subscription_id)
+
+
+async def _rolled(
+    database: Database, contract: Contract, number: int, boundary: datetime
+) -> DraftInvoice:
+    rolled = await SubscriptionActivities(database).roll_period(
+        RollPeriod(
+            merchant_id=contract.shop.merchant_id,
+            subscription_id=contract.subscription_id,
+            sequence_number=number,
+            now=boundary,
+        )
+    )
+    assert rolled.closing is not None
+    return DraftInvoice(
+        merchant_id=contract.shop.merchant_id,
+        invoice_id=rolled.closing.invoice_id,
+        now=boundary + GRACE,
+        issue=True,
+    )
+
+
+async def _merchant(database: Database) -> str:
+    made = await OrganizationActivities(database).create_merchant(CreateMerchant("Together"))
+    return made.merchant_id
+
+
+async def _add(database: Database, *rows: Any) -> None:
+    async with database.transaction() as session:
+        session.add_all(rows)
+
+
+async def one_by_one(
+    activities: InvoiceActivities, refs: Sequence[DraftInvoice]
+) -> list[DraftedInvoice | BaseException]:
+    """Each read alone, after the one before it, in the order of their ids."""
+    activities._drafting = Gathering(_nobody_together)
+    done: list[DraftedInvoice | BaseException] = []
+    for ref in sorted(refs, key=lambda ref: ref.invoice_id):
+        done += await asyncio.gather(_signed(activities, ref), return_exceptions=True)
+    return done
+
+
+async def _nobody_together(
+    _merchant_id: str, asked: Sequence[object]
+) -> list[DraftedInvoice | None]:
+    return [None] * len(asked)
+
+
+async def together(
+    activities: InvoiceActivities, refs: Sequence[DraftInvoice]
+) -> list[DraftedInvoice | BaseException]:
+    """All at the same time, as a worker's activities are."""
+    ordered = sorted(refs, key=lambda ref: ref.invoice_id)
+    calls = [_signed(activities, ref) for ref in ordered]
+    return list(await asyncio.gather(*calls, return_exceptions=True))
+
+
+async def _signed(activities: InvoiceActivities, ref: DraftInvoice) -> DraftedInvoice:
+    """As a worker runs it: under the name of the workflow that asks."""
+    environment = ActivityEnvironment()
+    workflow_id = f"invoice-close/{ref.invoice_id}"
+    environment.info = replace(
+        environment.info, workflow_id=workflow_id, workflow_run_id=f"run/{ref.invoice_id}"
+    )
+
+    async def drafting() -> DraftedInvoice:
+        acting.set(Acting(f"workflow:{workflow_id}", "draft_invoice"))
+        return await activities.draft_invoice(ref)
+
+    return await asyncio.create_task(environment.run(drafting))
+
+
+Way = Callable[
+    [InvoiceActivities, Sequence[DraftInvoice]], Awaitable[list[DraftedInvoice | BaseException]]
+]
+
+
+async def _outcomes(
+    url: str, refs: Sequence[DraftInvoice], way: Way
+) -> tuple[list[Any], dict[str, list[str]]]:
+    """What a copy of the database answers when they close in this way, and what it then holds."""
+    async with _created(url, url) as copy, _opened(copy) as database:
+        await _connect(database)
+        answers = await way(InvoiceActivities(database), refs)
+        async with database.transaction() as session:
+            connection = await session.connection()
+            rows = {
+                table.name: sorted(
+                    _plain(table.name, dict(row))
+                    for row in (await connection.execute(table.select())).mappings()
+                )
+                for table in tables.metadata.sorted_tables
+            }
+    return answers, rows
+
+
+def _plain(table: str, row: dict[str, Any]) -> str:
+    left_out = VOLATILE | UNORDERED.get(table, set())
+    kept = {name: value for name, value in row.items() if name not in left_out}
+    if table == "audit_events":
+        for side in ("before", "after"):
+            told = kept[side] or {}
+            kept[side] = {name: each for name, each in told.items() if name not in VOLATILE}
+    if table == "invoice_lines":
+        kept["origin"] = {k: v for k, v in kept["origin"].items() if k != "calculated_at"}
+    return repr({name: _normal(value) for name, value in sorted(kept.items())})
+
+
+def _normal(value: Any) -> Any:
+    return sorted(value.items()) if isinstance(value, dict) else value
+
+
+async def _stage_everybody(database: Database) -> list[DraftInvoice]:
+    """One of each kind, with two periods behind most, on the second of which they are to close."""
+    merchant_id = await _merchant(database)
+    shop = await open_shop(database, merchant_id, ARREARS)
+    plain = await _subscribed(database, shop)
+    linked_shop = await next_customer(database, shop, external_id="linked")
+    linked = await _subscribed(database, linked_shop)
+    exempt = await _subscribed(database, await next_customer(database, shop), tax_exempt=True)
+    rates = {"default": "7"}
+    taxed = await _subscribed(database, await next_customer(database, shop, tax_rates=rates))
+    late = await _subscribed(database, await next_customer(database, shop))
+    voided = await _subscribed(database, await next_customer(database, shop))
+    agreed = await _subscribed(database, await next_customer(database, shop))
+    credited = await _subscribed(database, await next_customer(database, shop))
+    unapproved = await _subscribed(database, await next_customer(database, shop))
+    cheap = await open_shop(database, merchant_id, PlanShape(fee=None, tax_behavior="inclusive"))
+    idle = await _subscribed(database, cheap)
+    busy = await _subscribed(database, await next_customer(database, cheap))
+    ends = datetime(2026, 4, 10, 9, tzinfo=UTC)
+    ending = await _subscribed(database, await next_customer(database, cheap), ending_at=ends)
+    everybody = [
+        plain, linked, exempt, taxed, late, voided, agreed, credited, unapproved, idle, busy, ending
+    ]  # fmt: skip
+    for at, each in enumerate(everybody):
+        if each is not idle:
+            await report(database, each.shop, [1000 + at, 500], IN_FEBRUARY)
+    await report(database, plain.shop, [70], IN_FEBRUARY, subject=plain.subscription_id)
+    await report(database, linked_shop, [90], IN_FEBRUARY, external_subject="linked")
+    first = [await _rolled(database, each, 0, FEBRUARY_END) for each in everybody]
+    for answer in await one_by_one(InvoiceActivities(database), first):
+        assert isinstance(answer, DraftedInvoice)
+    for at, each in enumerate(everybody):
+        if each is not idle:
+            await report(database, each.shop, [2000 + at, 333], IN_MARCH)
+    await report(database, linked_shop, [11], IN_MARCH, external_subject="linked")
+    await report(database, late.shop, [4000], IN_FEBRUARY + timedelta(days=2))
+    await _void_one(database, voided)
+    await _deal(database, agreed)
+    await _credit(database, credited)
+    refs = [await _rolled(database, each, 1, MARCH_END) for each in everybody]
+    async with database.transaction() as session:
+        await (await session.connection()).execute(
+            text("UPDATE invoices SET auto_approve = false WHERE id = :id"),
+            {"id": refs[everybody.index(unapproved)].invoice_id},
+        )
+    return refs
+
+
+async def _void_one(database: Database, contract: Contract) -> None:
+    async with database.transaction() as session:
+        connection = await session.connection()
+        event_id, happened = (
+            await connection.execute(
+                text(
+                    "SELECT id, timestamp FROM usage_events WHERE subject = :subject "
+                    "AND timestamp > :since ORDER BY timestamp LIMIT 1"
+                ),
+                {"subject": contract.shop.customer_id, "since": FEBRUARY_END},
+            )
+        ).one()
+        session.add(
+            UsageVoid(
+                event_id=event_id,
+                merchant_id=contract.shop.merchant_id,
+                type="tokens.used",
+                timestamp=happened,
+                reason="test",
+                voided_by="user",
+            )
+        )
+
+
+async def _deal(database: Database, contract: Contract) -> None:
+    await _add(
+        database,
+        Adjustment(
+            id=new_id("adj"),
+            merchant_id=contract.shop.merchant_id,
+            subscription_id=contract.subscription_id,
+            kind="percentageDiscount",
+            value=Decimal("0.25"),
+            effective_from=FEBRUARY_END,
+        ),
+    )
+
+
+async def _credit(database: Database, contract: Contract) -> None:
+    """A line that waits: 3.00 less."""
+    await _add(
+        database,
+        ManualLine(
+            id=new_id("li"),
+            merchant_id=contract.shop.merchant_id,
+            customer_id=contract.shop.customer_id,
+            subscription_id=contract.subscription_id,
+            display_name="Credit",
+            currency="USD",
+            quantity=Decimal(1),
+            unit_price=Decimal(-3),
+            invoice_at=IN_MARCH,
+            period_start=FEBRUARY_END,
+            period_end=MARCH_END,
+        ),
+    )
+
+
+async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
+    """Twelve subscriptions: usage of every owner, taxes, deals, credits, late and void usage.
+
+    All tables are compared, the audit log and its actors included.
+    """
+    async with _opened(fresh_url) as database:
+        refs = await _stage_everybody(database)
+    alone, rows_alone = await _outcomes(fresh_url, refs, one_by_one)
+    answers, rows = await _outcomes(fresh_url, refs, together)
+    numbers = [each.finalized.invoice_number for each in answers if each.finalized is not None]
+    assert sorted(numbers) == [f"INV-2026-04-{number:03d}" for number in range(1, 12)]
+    assert [replace(each, finalized=None) for each in answers] == [
+        replace(each, finalized=None) for each in alone
+    ]
+    for name, members in rows.items():
+        assert _unnumbered(members) == _unnumbered(rows_alone[name]), name
+
+
+def _unnumbered(rows: Sequence[str]) -> list[str]:
+    """Without the number: what is peculiar closes after the others, and takes a later one."""
+    return sorted(re.sub(r"INV-2026-04-\d+", "INV", row) for row in rows)
+
+
+async def test_plain_ones_share_a_snapshot(fresh_url: str) -> None:
+    """They are read in one transaction, which their watermark shows; one by one it differs."""
+    async with _opened(fresh_url) as database:
+        shop = await open_shop(database, await _merchant(database), ARREARS)
+        shops = [await next_customer(database, shop) for _ in range(4)]
+        contracts = [await _subscribed(database, each) for each in shops]
+        refs = [await _rolled(database, each, 0, FEBRUARY_END) for each in contracts]
+    marks = {}
+    for way in (one_by_one, together):
+        async with _created(fresh_url, fresh_url) as copy, _opened(copy) as database:
+            await way(InvoiceActivities(database), refs)
+            async with database.transaction() as session:
+                found = await (await session.connection()).execute(
+                    text(
+                        "SELECT usage_watermark, invoice_number FROM invoices "
+                        "WHERE status = 'ISSUED'"
+                    )
+                )
+                marks[way] = list(found)
+    assert len({mark for mark, _ in marks[together]}) == 1
+    assert len({mark for mark, _ in marks[one_by_one]}) == 4
+    assert sorted(number for _, number in marks[together]) == [
+        f"INV-2026-03-{number:03d}" for number in range(1, 5)
+    ]
+
+
+async def test_one_that_fails_fails_alone(fresh_url: str) -> None:
+    """A price that cannot be read stops its own invoice, and leaves no gap in the numbers."""
+    async with _opened(fresh_url) as database:
+        merchant_id = await _merchant(database)
+        shop = await open_shop(database, merchant_id, ARREARS)
+        broken_shop = await open_shop(database, merchant_id, PlanShape(fee=None))
+        shops = [broken_shop, *[await next_customer(database, shop) for _ in range(4)]]
+        contracts = [await _subscribed(database, each) for each in shops]
+        refs = [await _rolled(database, each, 0, FEBRUARY_END) for each in contracts]
+        async with database.transaction() as session:
+            await (await session.connection()).execute(
+                text("UPDATE prices SET properties = '{}' WHERE billable_metric_id = :id"),
+                {"id": broken_shop.metric_id},
+            )
+        answers = await together(InvoiceActivities(database), refs)
+        async with database.transaction() as session:
+            found = await (await session.connection()).execute(
+                text(
+                    "SELECT status, invoice_number FROM invoices WHERE sequence_number = 0 "
+                    "ORDER BY invoice_number"
+                )
+            )
+            stored = [tuple(row) for row in found]
+    assert sum(isinstance(each, BaseException) for each in answers) == 1
+    assert stored == [
+        *[("ISSUED", f"INV-2026-03-{number:03d}") for number in range(1, 5)],
+        ("CLOSING", None),
+    ]
+
+
+async def test_asked_twice_at_once_it_is_issued_once(fresh_url: str) -> None:
+    async with _opened(fresh_url) as database:
+        shop = await open_shop(database, await _merchant(database), ARREARS)
+        contract = await _subscribed(database, shop)
+        ref = await _rolled(database, contract, 0, FEBRUARY_END)
+        answers = await together(InvoiceActivities(database), [ref, ref, ref])
+        async with database.transaction() as session:
+            found = await (await session.connection()).execute(
+                text("SELECT count(*), sum(last_number) FROM invoice_counters")
+            )
+            assert tuple(found.one()) == (1, 1)
+    assert len({str(each) for each in answers}) == 1
+    assert isinstance(answers[0], DraftedInvoice)
