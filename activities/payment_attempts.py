@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Self
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -32,6 +32,18 @@ class CardChoice:
     exp_month: int
     exp_year: int
     save: bool
+
+    @classmethod
+    def of(cls, card: SavedCard, *, save: bool) -> Self:
+        """The same card as the gateway has it."""
+        return cls(
+            gateway_method_id=card.payment_method_id,
+            brand=card.brand,
+            last4=card.last4,
+            exp_month=card.exp_month,
+            exp_year=card.exp_year,
+            save=save,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

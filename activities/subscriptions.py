@@ -32,6 +32,7 @@ from models.base import wall_now
 from models.database import Database
 from models.invoices import Invoice
 from models.queries import drafts, invoices, subscriptions
+from models.queries.terms import Terms
 from models.subscriptions import Subscription
 
 
@@ -105,23 +106,13 @@ class SubscriptionActivities:
     async def migrate_version(self, command: MigrateVersion) -> MigratedVersion:
         """Moves it to another version of its plan; no activity: the API calls it."""
         async with self._database.transaction() as session:
-            ref = SubscriptionRef(
-                merchant_id=command.merchant_id,
-                subscription_id=command.subscription_id,
-                now=wall_now(),
-            )
-            terms = await drafts.terms_of(session, await _found(session, ref))
+            terms = await _terms(session, command)
             return await versions.migrate(session, terms, command)
 
     async def edit_intervals(self, command: EditIntervals) -> EditedIntervals:
         """Changes its own terms over time; no activity: the API calls it."""
         async with self._database.transaction() as session:
-            ref = SubscriptionRef(
-                merchant_id=command.merchant_id,
-                subscription_id=command.subscription_id,
-                now=wall_now(),
-            )
-            terms = await drafts.terms_of(session, await _found(session, ref))
+            terms = await _terms(session, command)
             return await own_terms.edit(session, terms, command)
 
     @activity.defn
@@ -273,6 +264,15 @@ def _ref(command: _Command) -> SubscriptionRef:
         subscription_id=command.subscription_id,
         now=command.now,
     )
+
+
+async def _terms(session: AsyncSession, command: MigrateVersion | EditIntervals) -> Terms:
+    ref = SubscriptionRef(
+        merchant_id=command.merchant_id,
+        subscription_id=command.subscription_id,
+        now=wall_now(),
+    )
+    return await drafts.terms_of(session, await _found(session, ref))
 
 
 async def _found(session: AsyncSession, ref: SubscriptionRef) -> Subscription:

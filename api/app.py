@@ -18,7 +18,7 @@ from sqlmodel import select
 from activities.documents.typesetting import Typesetter
 from api import errors, event_batches, event_lane, internal
 from api.auth import KeyRing, Needs
-from api.commands import Commands, Unavailable
+from api.commands import Commands
 from api.committer import Committer
 from api.event_lane import EventLane
 from api.event_types import EventTypes
@@ -68,6 +68,7 @@ from api.resources import (
     users,
     version_migrations,
 )
+from api.workflow_calls import Unavailable
 from models.database import Database
 from settings import Settings
 

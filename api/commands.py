@@ -4,24 +4,12 @@ Creations work while Temporal is away (the outbox starts their workflows later);
 and raise `Unavailable`, which is answered 503.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
-import structlog
-from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
-from temporalio.client import (
-    Client,
-    WithStartWorkflowOperation,
-    WorkflowFailureError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
-from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
 from activities.adjustments import (
     AdjustmentActivities,
@@ -32,11 +20,7 @@ from activities.adjustments import (
 from activities.collecting import collection_workflow_id
 from activities.customer_credits import CustomerCreditActivities, MoveCredit, SettleCredit
 from activities.disputes import AnswerDispute, DisputeActivities, OpenDispute
-from activities.entitlements import (
-    EntitlementActivities,
-    ReconciledFeatures,
-    ReconcileFeatures,
-)
+from activities.entitlements import EntitlementActivities, ReconciledFeatures, ReconcileFeatures
 from activities.gateways.port import CardDetails, GatewayUnavailable, PaymentGateway, SavedCard
 from activities.gateways.simulated import SimulatedGateway
 from activities.manual_lines import CreatedManualLine, CreateManualLine, ManualLineActivities
@@ -50,23 +34,22 @@ from activities.reservations import workflow_id as reservation_workflow_id
 from activities.resets import Reset, ResetActivities
 from activities.subscription_changes import SubscriptionChanges
 from activities.subscription_intervals import EditedIntervals, EditIntervals
-from activities.subscription_periods import close_workflow_id
 from activities.subscription_plans import ChangePlan, PlannedChange
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_starts import workflow_id as subscription_workflow_id
 from activities.subscription_versions import MigratedVersion, MigrateVersion
 from activities.subscriptions import SubscriptionActivities
 from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
-from billing.errors import BillingError, Conflict, InvalidValue, NotFound
+from api import workflow_starts as starts
+from api.workflow_calls import Unavailable, WorkflowCalls
+from api.workflow_starts import Closing, Collecting
+from billing.errors import BillingError
 from models.database import Database, repeats_deadlocks
 from models.payments import PaymentSession
-from workflows import attributes
 from workflows.connection import connect
 from workflows.entitlement_reservation import EntitlementReservationWorkflow
-from workflows.invoice_close import CloseState, InvoiceCloseWorkflow
-from workflows.options import BILLING_QUEUE, TASK_TIMEOUT
+from workflows.invoice_close import InvoiceCloseWorkflow
 from workflows.payment_collection import (
-    CollectionState,
     GiveUp,
     MarkPaid,
     PaymentCollectionWorkflow,
@@ -74,33 +57,14 @@ from workflows.payment_collection import (
     PayResult,
     Retry,
 )
-from workflows.subscription import (
-    ChangePlanTo,
-    SubscriptionState,
-    SubscriptionWorkflow,
-    TerminateNow,
-)
-from workflows.test_clock import Advance, Advanced, TestClockState, TestClockWorkflow
+from workflows.subscription import ChangePlanTo, SubscriptionWorkflow, TerminateNow
+from workflows.test_clock import Advance, Advanced, TestClockWorkflow
 
-T = TypeVar("T")
 PaymentResult = PayResult
 """How a charge ended, for routes: they know no workflow."""
-log = structlog.get_logger(__name__)
 
-CHANGE_LIMIT = timedelta(seconds=10)
 PAYMENT_LIMIT = timedelta(seconds=25)
 RETRY_LIMIT = timedelta(seconds=15)
-PING_LIMIT = timedelta(seconds=1)
-# A busy machine answers late; only one that does not answer at all is away.
-AWAY_AFTER = timedelta(seconds=3)
-FORGET_LIMIT_SECONDS = 5.0
-PARALLEL_ENDINGS = 16
-ABSENT_LIMIT_SECONDS = 5.0
-ABSENT_RETRY_SECONDS = 0.1
-
-
-class Unavailable(Exception):
-    """A server that the change needs is away: try again later; nothing was changed by us."""
 
 
 class ClockMemberFailed(BillingError):
@@ -140,27 +104,6 @@ class TerminateSubscription:
     """As of when; None: now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collecting:
-    """Which invoice or payment is collected, and the time in which it is."""
-
-    merchant_id: str
-    collection_id: str
-    customer_id: str | None
-    subscription_id: str | None
-    clock_id: str | None
-    clock_now: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
-    """Which invoice closes, and whose and in which time it would be collected."""
-
-    collecting: Collecting
-    sequence_number: int
-    grace_period_end: datetime
-
-
 class Commands:
     """What routes and pages may do to a life cycle."""
 
@@ -178,7 +121,7 @@ class Commands:
         return cls(database, client, SimulatedGateway(gateway_url))
 
     def __init__(self, database: Database, client: Client, gateway: PaymentGateway) -> None:
-        self._client = client
+        self._workflows = WorkflowCalls(client)
         self._gateway = gateway
         self._subscriptions = SubscriptionActivities(database)
         self._payments = PaymentActivities(database, gateway)
@@ -198,18 +141,7 @@ class Commands:
 
     async def ready(self) -> bool:
         """Whether Temporal answers."""
-        try:
-            await self._client.workflow_service.get_system_info(
-                GetSystemInfoRequest(), timeout=AWAY_AFTER
-            )
-        except (RPCError, RuntimeError):
-            return False
-        return True
-
-    async def _require_temporal(self) -> None:
-        """Refuses a change at once while Temporal does not answer, instead of after its limit."""
-        if not await self.ready():
-            raise Unavailable("Temporal is away")
+        return await self._workflows.ready()
 
     @repeats_deadlocks
     async def create_subscription(self, command: CreateSubscription) -> CreatedSubscription:
@@ -236,7 +168,11 @@ class Commands:
         """Charges a use; returns its id. A hold that it ended tells its workflow."""
         recorded = await self._usage_charges.record_usage(command)
         if recorded.ended_reservation_id is not None:
-            await self._tell_resolved(recorded.ended_reservation_id)
+            # The hold is resolved in SQL; untold, its workflow finds that out at the expiry.
+            await self._workflows.tell(
+                reservation_workflow_id(recorded.ended_reservation_id),
+                EntitlementReservationWorkflow.resolved,
+            )
         return recorded.charge_id
 
     @repeats_deadlocks
@@ -254,43 +190,23 @@ class Commands:
         """Accepts or declines a dispute."""
         await self._disputes.answer_dispute(command)
 
-    async def _tell_resolved(self, reservation_id: str) -> None:
-        handle = self._client.get_workflow_handle(reservation_workflow_id(reservation_id))
-        try:
-            await handle.signal(EntitlementReservationWorkflow.resolved, rpc_timeout=PING_LIMIT)
-        except (RPCError, RuntimeError):
-            # The hold is resolved in SQL; its workflow finds that out at the expiry.
-            log.info("workflow_not_told", workflow=reservation_workflow_id(reservation_id))
-
     async def terminate_subscription(self, command: TerminateSubscription) -> None:
         """Ends a subscription now; the caller has checked that it lives."""
-        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
         request = TerminateNow(
             command.reason, command.terminated_by, command.change_reason, command.at
         )
-        await self._require_temporal()
-        await _reach(
-            lambda: handle.execute_update(
-                SubscriptionWorkflow.terminate, request, rpc_timeout=CHANGE_LIMIT
-            )
-        )
+        workflow_id = subscription_workflow_id(command.subscription_id)
+        await self._workflows.update(workflow_id, SubscriptionWorkflow.terminate, request)
 
     async def change_subscription(self, command: UpdateSubscription) -> None:
         """Changes a living subscription."""
-        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
-        await self._require_temporal()
-        await _reach(
-            lambda: handle.execute_update(
-                SubscriptionWorkflow.change, command.changes, rpc_timeout=CHANGE_LIMIT
-            )
-        )
+        workflow_id = subscription_workflow_id(command.subscription_id)
+        await self._workflows.update(workflow_id, SubscriptionWorkflow.change, command.changes)
 
     async def set_paused(self, command: SetPaused) -> None:
         """Pauses a living subscription, or lets it go on."""
-        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
         change = SubscriptionWorkflow.pause if command.paused else SubscriptionWorkflow.resume
-        await self._require_temporal()
-        await _reach(lambda: handle.execute_update(change, rpc_timeout=CHANGE_LIMIT))
+        await self._workflows.update(subscription_workflow_id(command.subscription_id), change)
 
     async def advance_test_clock(
         self, merchant_id: str, clock_id: str, now: datetime, target: datetime
@@ -299,22 +215,12 @@ class Commands:
 
         Another advance under way is a Conflict; the same target again joins it.
         """
-        argument: dict[str, object] = {"merchant_id": merchant_id, "clock_id": clock_id}
-        start = WithStartWorkflowOperation(
-            TestClockWorkflow.run,
-            TestClockState(clock_id=clock_id, merchant_id=merchant_id, now=now),
-            id=clock_workflow_id(clock_id),
-            task_queue=BILLING_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_timeout=TASK_TIMEOUT,
-            search_attributes=TypedSearchAttributes(attributes.pairs(argument)),
-            static_summary=f"test clock {clock_id}",
-        )
-        await self._require_temporal()
-        advanced = await _reach(
-            lambda: self._client.execute_update_with_start_workflow(
-                TestClockWorkflow.advance, Advance(target), start_workflow_operation=start
-            )
+        await self._workflows.require()
+        advanced: Advanced = await self._workflows.update_started(
+            partial(starts.test_clock, merchant_id, clock_id, now),
+            TestClockWorkflow.advance,
+            Advance(target),
+            limit=None,
         )
         if advanced.failed:
             raise ClockMemberFailed(
@@ -325,42 +231,15 @@ class Commands:
 
     async def delete_test_clock(self, clock_id: str) -> None:
         """Ends the clock's workflow, if it ever ran; the row is already marked."""
-        handle = self._client.get_workflow_handle(clock_workflow_id(clock_id))
-        try:
-            await handle.signal(TestClockWorkflow.deleted, rpc_timeout=CHANGE_LIMIT)
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise Unavailable("Temporal is away") from error
-        except RuntimeError as error:
-            raise Unavailable("Temporal is away") from error
+        workflow_id = starts.clock_workflow_id(clock_id)
+        await self._workflows.tell_if_there(workflow_id, TestClockWorkflow.deleted)
 
     async def reset_merchant(self, command: Reset) -> None:
         """Deletes a sandbox's rows, then ends the workflows that have lost theirs.
 
         With Temporal away they end by themselves: their next transaction finds nothing.
         """
-        await self._forget(await self._resets.reset(command))
-
-    async def _forget(self, workflow_ids: Sequence[str]) -> None:
-        limit = asyncio.Semaphore(PARALLEL_ENDINGS)
-
-        async def end(workflow_id: str) -> None:
-            async with limit:
-                handle = self._client.get_workflow_handle(workflow_id)
-                try:
-                    await handle.terminate(reason="reset", rpc_timeout=CHANGE_LIMIT)
-                except RPCError as error:
-                    # Not started yet, or ended already.
-                    if error.status != RPCStatusCode.NOT_FOUND:
-                        raise
-
-        try:
-            async with asyncio.timeout(FORGET_LIMIT_SECONDS):
-                await asyncio.gather(*(end(workflow_id) for workflow_id in workflow_ids))
-        except (RPCError, RuntimeError, TimeoutError) as error:
-            log.warning(
-                "workflows_left_behind", count=len(workflow_ids), error=type(error).__name__
-            )
+        await self._workflows.forget(await self._resets.reset(command))
 
     async def create_card(self, card: CardDetails) -> SavedCard:
         """Hands a card to the gateway; raises CardDeclined for details that are no card."""
@@ -379,84 +258,49 @@ class Commands:
         save: bool,
     ) -> PayResult:
         """Charges the checkout's card through the collection; answered with the outcome."""
-        choice = CardChoice(
-            gateway_method_id=card.payment_method_id,
-            brand=card.brand,
-            last4=card.last4,
-            exp_month=card.exp_month,
-            exp_year=card.exp_year,
-            save=save,
+        choice = CardChoice.of(card, save=save)
+        collecting = Collecting.of(session, clock_id, clock_now)
+        return await self._collect(
+            collecting,
+            PaymentCollectionWorkflow.pay_now,
+            PayNow(choice),
+            limit=PAYMENT_LIMIT,
+            update_id=f"pay-{choice.gateway_method_id}",
         )
-        collecting = Collecting(
-            merchant_id=session.merchant_id,
-            collection_id=session.collection_id,
-            customer_id=session.customer_id,
-            subscription_id=session.subscription_id,
-            clock_id=clock_id,
-            clock_now=clock_now,
-        )
-        return await _reach(
-            lambda: self._client.execute_update_with_start_workflow(
-                PaymentCollectionWorkflow.pay_now,
-                PayNow(choice),
-                start_workflow_operation=_collection(collecting),
-                id=f"pay-{choice.gateway_method_id}",
-                rpc_timeout=PAYMENT_LIMIT,
-            )
-        )
+
+    async def _collect(
+        self, collecting: Collecting, update: Any, request: Any, **options: Any
+    ) -> PayResult:
+        start = partial(starts.collection, collecting)
+        result: PayResult = await self._workflows.update_started(start, update, request, **options)
+        return result
 
     async def mark_paid(self, collecting: Collecting, reason: str | None) -> PayResult:
         """Ends an invoice's collection with money that came past the provider."""
-        return await _reach(
-            lambda: self._client.execute_update_with_start_workflow(
-                PaymentCollectionWorkflow.mark_paid,
-                MarkPaid(reason),
-                start_workflow_operation=_collection(collecting),
-                rpc_timeout=CHANGE_LIMIT,
-            )
-        )
+        request = MarkPaid(reason)
+        return await self._collect(collecting, PaymentCollectionWorkflow.mark_paid, request)
 
     async def write_off(self, collecting: Collecting, reason: str) -> PayResult:
         """Ends an invoice's collection without its money."""
-        return await _reach(
-            lambda: self._client.execute_update_with_start_workflow(
-                PaymentCollectionWorkflow.write_off,
-                GiveUp(reason),
-                start_workflow_operation=_collection(collecting),
-                rpc_timeout=CHANGE_LIMIT,
-            )
-        )
+        request = GiveUp(reason)
+        return await self._collect(collecting, PaymentCollectionWorkflow.write_off, request)
 
     async def approve_invoice(self, closing: Closing) -> None:
         """Agrees to a draft; answered when it is issued."""
-        await _reach(
-            lambda: self._client.execute_update_with_start_workflow(
-                InvoiceCloseWorkflow.approve,
-                start_workflow_operation=_close(closing),
-                rpc_timeout=CHANGE_LIMIT,
-            )
+        await self._workflows.update_started(
+            partial(starts.close, closing), InvoiceCloseWorkflow.approve
         )
 
     async def approve_first_invoice(self, collecting: Collecting) -> None:
         """Agrees to the first invoice of a subscription; answered when it is issued."""
-        await _reach(
-            lambda: self._client.execute_update_with_start_workflow(
-                SubscriptionWorkflow.approve_first,
-                start_workflow_operation=_subscription(collecting),
-                rpc_timeout=CHANGE_LIMIT,
-            )
+        await self._workflows.update_started(
+            partial(starts.subscription, collecting), SubscriptionWorkflow.approve_first
         )
 
     async def retry_payment(self, collecting: Collecting) -> PayResult:
         """Charges the saved card now; without an answer in time it is `Unavailable`."""
-        return await _reach(
-            lambda: self._client.execute_update_with_start_workflow(
-                PaymentCollectionWorkflow.retry,
-                Retry(),
-                start_workflow_operation=_collection(collecting),
-                rpc_timeout=RETRY_LIMIT,
-            )
-        )
+        retry = PaymentCollectionWorkflow.retry
+        return await self._collect(collecting, retry, Retry(), limit=RETRY_LIMIT)
 
     @repeats_deadlocks
     async def create_link(self, command: CreateLink) -> str:
@@ -481,14 +325,9 @@ class Commands:
 
     async def change_plan(self, command: ChangePlan) -> None:
         """Changes the plan of a living subscription."""
-        handle = self._client.get_workflow_handle(subscription_workflow_id(command.subscription_id))
         request = ChangePlanTo(command.plan_id, command.at)
-        await self._require_temporal()
-        await _reach(
-            lambda: handle.execute_update(
-                SubscriptionWorkflow.change_plan, request, rpc_timeout=CHANGE_LIMIT
-            )
-        )
+        workflow_id = subscription_workflow_id(command.subscription_id)
+        await self._workflows.update(workflow_id, SubscriptionWorkflow.change_plan, request)
 
     @repeats_deadlocks
     async def edit_intervals(self, command: EditIntervals) -> EditedIntervals:
@@ -534,19 +373,9 @@ class Commands:
         try:
             await self._refunds.void_refund(command)
         except RefundInProgress:
-            if not await self._has_ended(refund_workflow_id(command.refund_id)):
+            if not await self._workflows.has_ended(refund_workflow_id(command.refund_id)):
                 raise
             await self._refunds.void_refund(command)
-
-    async def _has_ended(self, workflow_id: str) -> bool:
-        """Whether the workflow ends soon; one that has not been started yet is waited for too."""
-        handle = self._client.get_workflow_handle(workflow_id)
-        try:
-            async with asyncio.timeout(CHANGE_LIMIT.total_seconds()):
-                await _reach(handle.result)
-        except (TimeoutError, Unavailable, WorkflowFailureError):
-            return False
-        return True
 
     async def provider_answers(self) -> bool:
         """Whether the payment provider can be reached; it is asked for a charge that is none."""
@@ -564,110 +393,7 @@ class Commands:
             raise Unavailable("The payment provider is away") from error
         waiting = await self._payments.complete_setup(session.merchant_id, session.id, card)
         for invoice_id in waiting:
-            handle = self._client.get_workflow_handle(collection_workflow_id(invoice_id))
-            try:
-                await handle.signal(
-                    PaymentCollectionWorkflow.method_changed, rpc_timeout=PING_LIMIT
-                )
-            except (RPCError, RuntimeError):
-                # The card is saved; dunning's next attempt charges it in any case.
-                continue
-
-
-def _collection(collecting: Collecting) -> WithStartWorkflowOperation[Any, Any]:
-    """Starts the collection where it does not run: it may have ended, or not been started yet."""
-    return WithStartWorkflowOperation(
-        PaymentCollectionWorkflow.run,
-        CollectionState(
-            collection_id=collecting.collection_id,
-            merchant_id=collecting.merchant_id,
-            clock_id=collecting.clock_id,
-            clock_now=collecting.clock_now,
-        ),
-        id=collection_workflow_id(collecting.collection_id),
-        task_queue=BILLING_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        task_timeout=TASK_TIMEOUT,
-        search_attributes=TypedSearchAttributes(attributes.pairs(asdict(collecting))),
-        static_summary=f"collect {collecting.collection_id}",
-    )
-
-
-def _subscription(of: Collecting) -> WithStartWorkflowOperation[Any, Any]:
-    """Starts the subscription's workflow where it does not run: its store may be lost."""
-    assert of.subscription_id is not None
-    return WithStartWorkflowOperation(
-        SubscriptionWorkflow.run,
-        SubscriptionState(
-            subscription_id=of.subscription_id,
-            merchant_id=of.merchant_id,
-            clock_id=of.clock_id,
-            clock_now=of.clock_now,
-        ),
-        id=subscription_workflow_id(of.subscription_id),
-        task_queue=BILLING_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        task_timeout=TASK_TIMEOUT,
-        search_attributes=TypedSearchAttributes(attributes.pairs(asdict(of))),
-        static_summary=f"subscription {of.subscription_id}",
-    )
-
-
-def _close(closing: Closing) -> WithStartWorkflowOperation[Any, Any]:
-    """Starts the close where it does not run: a draft waits for ever, a store may be lost."""
-    of = closing.collecting
-    assert of.subscription_id is not None
-    workflow_id = close_workflow_id(of.subscription_id, closing.sequence_number)
-    return WithStartWorkflowOperation(
-        InvoiceCloseWorkflow.run,
-        CloseState(
-            invoice_id=of.collection_id,
-            merchant_id=of.merchant_id,
-            subscription_id=of.subscription_id,
-            grace_period_end=closing.grace_period_end,
-            clock_id=of.clock_id,
-            clock_now=of.clock_now,
-        ),
-        id=workflow_id,
-        task_queue=BILLING_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        task_timeout=TASK_TIMEOUT,
-        search_attributes=TypedSearchAttributes(attributes.pairs(asdict(of))),
-        static_summary=f"close {of.collection_id}",
-    )
-
-
-def clock_workflow_id(clock_id: str) -> str:
-    """The id of a clock's workflow."""
-    return f"test-clock/{clock_id}"
-
-
-async def _reach(call: Callable[[], Awaitable[T]]) -> T:
-    """Makes the call; a workflow that its outbox row has not started yet is waited for."""
-    deadline = asyncio.get_running_loop().time() + ABSENT_LIMIT_SECONDS
-    while True:
-        try:
-            return await call()
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise Unavailable("Nobody worked on it in time") from error
-        except RPCError as error:
-            late = asyncio.get_running_loop().time() > deadline
-            if error.status != RPCStatusCode.NOT_FOUND or late:
-                raise Unavailable("Temporal is away") from error
-        except RuntimeError as error:
-            raise Unavailable("Temporal is away") from error
-        await asyncio.sleep(ABSENT_RETRY_SECONDS)
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> BillingError:
-    """What the workflow refused, as it was refused below: by its code, else a conflict."""
-    cause = error.cause
-    if not isinstance(cause, ApplicationError):
-        return Conflict("The change was refused")
-    details = cause.details[0] if cause.details else {}
-    if cause.type == InvalidValue.code:
-        return InvalidValue(cause.message, field=details.get("field", ""))
-    refusal = NotFound if cause.type == NotFound.code else Conflict
-    return refusal(cause.message, details=details)
+            # Untold, dunning's next attempt charges the card in any case.
+            await self._workflows.tell(
+                collection_workflow_id(invoice_id), PaymentCollectionWorkflow.method_changed
+            )

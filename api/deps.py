@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import auth, commands
 from api.schema import MerchantId, found
+from api.workflow_calls import Unavailable
 from billing.errors import BillingError, InvalidValue
 from models.base import wall_now
 from models.database import Database
@@ -42,7 +43,7 @@ async def life_cycles(request: Request) -> commands.Commands:
     """The door to the life cycles; a server that was started without one has it closed."""
     opened: commands.Commands | None = request.app.state.commands
     if opened is None:
-        raise commands.Unavailable("Temporal is away")
+        raise Unavailable("Temporal is away")
     return opened
 
 

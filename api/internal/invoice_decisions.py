@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import StringConstraints
 
-from api.commands import Closing, Collecting
 from api.deps import Commands, PublicUrl, Transactions
 from api.internal.admin import administrator
 from api.invoice_answers import Invoice, InvoiceReader
 from api.line_pages import LinesInput
 from api.schema import Body, InvoiceId, found
+from api.workflow_starts import Closing, Collecting
 from billing.errors import Conflict
 from models import invoices as tables
 from models.base import wall_now

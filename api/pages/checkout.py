@@ -12,13 +12,13 @@ from fastapi.responses import HTMLResponse
 
 from activities.documents import facts
 from activities.gateways.port import CardDeclined, CardDetails
-from api.commands import Unavailable
 from api.deps import Commands, Transactions
 from api.links import CHECKOUT_PATH
 from api.pages.cards import Unreadable, read_card
 from api.pages.checkouts import DOCUMENT_NAME, Checkout, State, read_checkout
 from api.pages.rendering import PRIVATE_HEADERS, page
 from api.press import Press
+from api.workflow_calls import Unavailable
 from billing.errors import BillingError
 
 router = APIRouter(prefix=CHECKOUT_PATH, include_in_schema=False)

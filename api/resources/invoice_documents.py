@@ -1,10 +1,11 @@
 """Documents of issued invoices and refunds on the wire; how they look is activities/documents'."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
 from activities.documents import facts
+from activities.documents.facts import DocumentFacts
 from api.deps import Caller
 from api.press import PdfResponse, Press, XmlResponse
 from api.schema import InvoiceId, RefundId, found
@@ -21,20 +22,28 @@ XML: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix="/v2/invoices", tags=["Invoices V2"])
 
 
+async def _invoice(press: Press, merchant_id: str, invoice_id: str) -> DocumentFacts:
+    """What an issued invoice says; the transaction ends before it is set."""
+    async with press.transactions.transaction() as session:
+        return found(await facts.of_invoice(session, merchant_id, invoice_id), "document")
+
+
+async def _refund(press: Press, merchant_id: str, invoice_id: str, refund_id: str) -> DocumentFacts:
+    """What a refund's credit note says."""
+    async with press.transactions.transaction() as session:
+        return found(await facts.of_refund(session, merchant_id, invoice_id, refund_id), "document")
+
+
 @router.get("/{id}/pdf", operation_id="downloadInvoicePdf", response_class=Response, responses=PDF)
 async def download_invoice_pdf(id: InvoiceId, caller: Caller, press: Press) -> PdfResponse:
     """Download an issued invoice as PDF."""
-    async with press.transactions.transaction() as session:
-        document = await facts.of_invoice(session, caller.merchant_id, id)
-    return await press.pdf(found(document, "document"))
+    return await press.pdf(await _invoice(press, caller.merchant_id, id))
 
 
 @router.get("/{id}/xml", operation_id="downloadInvoiceXml", response_class=Response, responses=XML)
 async def download_invoice_xml(id: InvoiceId, caller: Caller, press: Press) -> XmlResponse:
     """Download an issued invoice as EN 16931 XML; 422 with the reason where it has none."""
-    async with press.transactions.transaction() as session:
-        document = await facts.of_invoice(session, caller.merchant_id, id)
-    return await press.xml(found(document, "document"))
+    return await press.xml(await _invoice(press, caller.merchant_id, id))
 
 
 @router.get(
@@ -45,14 +54,12 @@ async def download_invoice_xml(id: InvoiceId, caller: Caller, press: Press) -> X
 )
 async def download_refund_xml(
     id: InvoiceId,
-    refundId: RefundId,  # noqa: N803 - the path's spelling
+    refund_id: Annotated[RefundId, Path(alias="refundId")],
     caller: Caller,
     press: Press,
 ) -> XmlResponse:
     """Download a refund's credit note as EN 16931 XML."""
-    async with press.transactions.transaction() as session:
-        document = await facts.of_refund(session, caller.merchant_id, id, refundId)
-    return await press.xml(found(document, "document"))
+    return await press.xml(await _refund(press, caller.merchant_id, id, refund_id))
 
 
 @router.get(
@@ -63,11 +70,9 @@ async def download_refund_xml(
 )
 async def download_refund_pdf(
     id: InvoiceId,
-    refundId: RefundId,  # noqa: N803 - the path's spelling
+    refund_id: Annotated[RefundId, Path(alias="refundId")],
     caller: Caller,
     press: Press,
 ) -> PdfResponse:
     """Download a refund's credit note as PDF."""
-    async with press.transactions.transaction() as session:
-        document = await facts.of_refund(session, caller.merchant_id, id, refundId)
-    return await press.pdf(found(document, "document"))
+    return await press.pdf(await _refund(press, caller.merchant_id, id, refund_id))

@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.payment_pages import CreateLink
-from api.commands import Collecting, PaymentResult, Unavailable
+from api.commands import PaymentResult
 from api.deps import Caller, Commands, PublicUrl, Transactions
 from api.errors import ErrorAnswer
 from api.idempotency import KeptRoute
@@ -18,6 +18,8 @@ from api.invoice_answers import Invoice, InvoiceReader
 from api.line_pages import LinesInput
 from api.links import checkout_url
 from api.schema import Absent, Body, InvoiceId, Wire, found
+from api.workflow_calls import Unavailable
+from api.workflow_starts import Collecting
 from billing.errors import BillingError, Conflict
 from models.base import wall_now
 from models.payments import PaymentAttempt, PaymentSession

@@ -6,10 +6,11 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends
 
 from activities.subscription_changes import SubscriptionChanges
-from api.commands import SetPaused, Unavailable, UpdateSubscription
+from api.commands import SetPaused, UpdateSubscription
 from api.deps import Caller, Commands, Transactions
 from api.idempotency import KeptRoute
 from api.schema import Instant, SubscriptionId, Wire, found
+from api.workflow_calls import Unavailable
 from billing.errors import Conflict
 from models import subscriptions as tables
 from models.queries import subscriptions

@@ -10,7 +10,7 @@ from activities.customers import DescribedCustomer
 from activities.subscription_changes import SubscriptionChanges
 from activities.subscription_intervals import Why
 from activities.subscription_starts import CreateSubscription
-from api.commands import TerminateSubscription, Unavailable, UpdateSubscription
+from api.commands import TerminateSubscription, UpdateSubscription
 from api.deps import Caller, Commands, PublicUrl, Session
 from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
@@ -35,6 +35,7 @@ from api.schema import (
     omitted,
 )
 from api.subscription_answers import Subscription, SubscriptionReader, View
+from api.workflow_calls import Unavailable
 from billing.errors import Conflict, InvalidValue
 from billing.money import text
 from models import subscriptions as tables

@@ -6,7 +6,6 @@ from typing import Self
 import structlog
 from fastapi import APIRouter
 
-from api.commands import Unavailable
 from api.deps import Caller, Commands, Now, OwnMerchant, Session, Transactions
 from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
@@ -21,6 +20,7 @@ from api.schema import (
     Wire,
     found,
 )
+from api.workflow_calls import Unavailable
 from billing.durations import parse_duration
 from billing.errors import Conflict, InvalidValue, NotAllowed
 from models import test_clocks as tables

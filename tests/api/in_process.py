@@ -37,14 +37,9 @@ from activities.subscriptions import (
     SubscriptionRef,
 )
 from api.app import create_app
-from api.commands import (
-    Collecting,
-    Commands,
-    SetPaused,
-    TerminateSubscription,
-    Unavailable,
-    UpdateSubscription,
-)
+from api.commands import Commands, SetPaused, TerminateSubscription, UpdateSubscription
+from api.workflow_calls import Unavailable
+from api.workflow_starts import Collecting
 from local.gateway import create_gateway
 from models.base import wall_now
 from models.database import Database
@@ -180,14 +175,7 @@ class InProcess(Commands):
     ) -> PayResult:
         await self._refuse_away()
         assert (clock_now is None) == (clock_id is None)
-        choice = CardChoice(
-            gateway_method_id=card.payment_method_id,
-            brand=card.brand,
-            last4=card.last4,
-            exp_month=card.exp_month,
-            exp_year=card.exp_year,
-            save=save,
-        )
+        choice = CardChoice.of(card, save=save)
         async with self.locks[session.collection_id]:
             return await self.attempt(session, choice, clock_now or wall_now())
 

@@ -15,7 +15,9 @@ from sqlmodel import select
 
 from activities.gateways.port import SavedCard
 from activities.gateways.simulated import SimulatedGateway
-from api.commands import Collecting, PaymentResult, Unavailable
+from api.commands import PaymentResult
+from api.workflow_calls import Unavailable
+from api.workflow_starts import Collecting
 from models.database import Database
 from models.invoices import Invoice
 from models.payments import PaymentAttempt
