@@ -3,13 +3,13 @@
 The shop opens on 15 June 2025. Late usage is not waited for here.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from paygentic_sdk import errors
 
-from tests.scenario.shop import Shop, at
+from tests.scenario.shop import Contract, Shop, at
 from tests.scenario.stage import Playbill, Tale, Telling
 
 OPENED = at("2025-06-15")
@@ -87,6 +87,40 @@ def a_start_in_the_past_with_what_went_before(shop: Shop) -> Telling:
     assert len(shop.lines(contract, 0)) == 5
     yield BOUNDARY
     assert shop.bills(contract)[1] == "ISSUED 40.00 + 0.00 = 40.00"
+
+
+def what_went_before_is_what_was_billed_in_time(shop: Shop) -> Telling:
+    """Two subscriptions from the opening, one bought 40 days later: the same lines, then as ever.
+
+    Weeks of 7.00, quarters of 91.00 and years of 366.00, ahead and behind, from 31 December 2023.
+    On 15 June 3 weeks begin by the 30th, 15 of the quarter's 91 days are left and 199 of the
+    year's 365: 21.00 + 15.00 + 199.5452… = 235.55. On 30 June 4 weeks and a quarter are ahead, 2
+    weeks and 15 days behind: 28.00 + 91.00 + 14.00 + 15.00 = 148.00. At once: 383.5452….
+    """
+    fees = [
+        shop.fee(f"{every} {term}", amount, every=every, term=term)
+        for every, amount in (("P7D", "7.00"), ("P3M", "91.00"), ("P1Y", "366.00"))
+        for term in ("in_advance", "in_arrears")
+    ]
+    plan = shop.plan(*fees, billing_anchor=at("2023-12-31"))
+    in_time = shop.subscribe(plan)
+    yield OPENED + timedelta(days=40)
+    later = shop.subscribe(plan, OPENED, elapsed_period_billing="per_period")
+    assert [bill.split()[1] for bill in shop.bills(in_time)[:2]] == ["235.55", "148.00"]
+    assert shop.bills(later)[0] == "PAID 383.55 + 0.00 = 383.55"
+    assert _lines(shop, later) == _lines(shop, in_time)
+    yield OPENED + timedelta(days=100)
+    assert _lines(shop, later) == _lines(shop, in_time)
+
+
+def _lines(shop: Shop, contract: Contract) -> list[tuple[str, datetime | None, str]]:
+    """What was billed for when, whichever invoice it stands on."""
+    return sorted(
+        (line.invoice_display_name, line.period_start, line.total_price)
+        for invoice in shop.invoices(contract)
+        if invoice.status != "ACTIVE"
+        for line in shop.lines(contract, invoice.sequence_number)
+    )
 
 
 def usage_that_went_before(shop: Shop) -> Telling:

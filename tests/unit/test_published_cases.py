@@ -43,6 +43,11 @@ LAGO_VOLUME_AMOUNTS = {"100.5": "100.5", "101": "101", "200": "200"}
 LAGO_PACKAGE = {"packageSize": "10", "unitPrice": "100"}
 # Lago, spec/services/charge_models/percentage_service_spec.rb: without fixed and free parts.
 LAGO_PERCENTAGE = {"percentage": "0.029", "minCharge": "0", "maxCharge": "1000000"}
+# The same file: a least and a greatest charge for each of 10, 80 and 10 000 (16.142), without them,
+# and what is left of 800 after free units.
+LAGO_BOUNDED = {"percentage": "0.0299", "minCharge": "1.75", "maxCharge": "12"}
+LAGO_UNBOUNDED = LAGO_BOUNDED | {"minCharge": "0", "maxCharge": "1000000"}
+LAGO_FREE = LAGO_UNBOUNDED | {"percentage": "0.013"}
 # OpenMeter, openmeter/billing/rating/service/rate/tieredgraduated_test.go.
 OPENMETER_GRADUATED = _tiers(
     ("5", "0", "100"), ("10", "0", "50"), ("15", "5", "0"), (None, "1", "0")
@@ -88,6 +93,9 @@ def _cases(source: str, model: str, properties: Any, amounts: Amounts) -> list[A
         *_cases("Lago", "volume", LAGO_VOLUME, LAGO_VOLUME_AMOUNTS),
         *_cases("Lago", "package", LAGO_PACKAGE, {"121": "1300"}),
         *_cases("Lago", "percentage", LAGO_PERCENTAGE, {"4": "0.116"}),
+        *_cases("Lago", "percentage", LAGO_BOUNDED, {"10": "1.75", "80": "2.392", "10000": "12"}),
+        *_cases("Lago", "percentage", LAGO_UNBOUNDED, {"10090": "301.691", "90": "2.691"}),
+        *_cases("Lago", "percentage", LAGO_FREE, {"550": "7.15", "400": "5.2", "800": "10.4"}),
         *_cases("OpenMeter", "graduated", OPENMETER_GRADUATED, {"22": "182"}),
         *_cases("OpenMeter", "graduated", OPENMETER_MILLIONS, {"8": "74"}),
         *_cases("Orb", "graduated", ORB_CALLS, {"150000": "107"}),
