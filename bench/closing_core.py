@@ -210,7 +210,8 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
         assert drafted.finalized.status == "ISSUED", drafted
 
     figures = await _spent(here, "roll", roll, _rounds(sold.subscriptions, 1))
-    alone, rest = sold.subscriptions[: ROUNDS * ALONE], sold.subscriptions[ROUNDS * ALONE :]
+    count = ROUNDS * min(ALONE, SUBSCRIPTIONS // ROUNDS // 4)
+    alone, rest = sold.subscriptions[:count], sold.subscriptions[count:]
     figures |= await _spent(here, "closeAlone", close, _rounds(alone, 1))
     figures |= await _spent(here, "close", close, _rounds(rest, CHUNK))
     return figures
@@ -218,6 +219,7 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
 
 def _rounds(members: list[str], together: int) -> list[list[list[str]]]:
     """The members in equal rounds of groups that are asked at the same time."""
+    together = min(together, len(members) // ROUNDS)
     each = len(members) // ROUNDS // together * together
     return [
         [members[at : at + together] for at in range(first, first + each, together)]
