@@ -218,6 +218,15 @@ def wallet_topped_up(
     return _transfer("wallet_topped_up", parties, document_id, amounts, NANO_DIGITS)
 
 
+def wallet_paid_out(parties: Parties, document_id: str, *, amount: Decimal) -> Transfer:
+    """The merchant has given prepaid money back himself, past the provider."""
+    amounts: _Amounts = {
+        "customer_wallet": _positive(amount),
+        "external_clearing": amount.copy_negate(),
+    }
+    return _transfer("wallet_paid_out", parties, document_id, amounts)
+
+
 def funds_reserved(parties: Parties, reservation_id: str, *, amount: Decimal) -> Transfer:
     """Part of the wallet is held for a use to come."""
     amounts: _Amounts = {

@@ -38,6 +38,7 @@ from models import (
     usage_charges,
     usage_rollups,
     usage_voids,
+    wallet_payouts,
 )
 
 MODULES = (
@@ -76,5 +77,6 @@ MODULES = (
     usage_charges,
     usage_rollups,
     usage_voids,
+    wallet_payouts,
 )
 metadata = SQLModel.metadata

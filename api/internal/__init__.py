@@ -13,6 +13,7 @@ from api.internal import (
     notifications,
     plan_changes,
     simulations,
+    wallets,
 )
 
 router = APIRouter(prefix="/internal/v1", tags=["Internal"])
@@ -25,6 +26,7 @@ for each in (
     explanations.router,
     invoice_decisions.router,
     customer_credits.router,
+    wallets.router,
     simulations.router,
     plan_changes.router,
 ):

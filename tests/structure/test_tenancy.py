@@ -23,6 +23,7 @@ ACROSS_MERCHANTS = {
     "payments.session_by_token": "a hosted page: the unguessable token says whose it is",
     "portal_links.by_hash": "a page: the hash of its unguessable secret says whose it is",
     "explanations.any_merchants": "an operator names an invoice, not a merchant",
+    "wallet_payouts.any_merchants_customer": "an operator names a customer, not a merchant",
     "customer_credits.any_merchants": "an operator names a credit, not a merchant",
     "simulations.any_merchants_plan": "an operator names a plan, not a merchant",
     "simulations.read_only": "the state of a transaction, not of a table",
