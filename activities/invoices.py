@@ -1,7 +1,7 @@
 """Invoice transactions: draft and finalize what has ended; waiting is the workflow's business."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -77,16 +77,18 @@ class InvoiceActivities:
 
         Run twice, it leaves a DRAFT or an issued invoice as it is. What is asked at the same time
         for invoices of one merchant is done together, unless there is something peculiar about one.
+        Earlier invoices of the subscription that are due come first: one carries on to the next.
         """
         run = issuing.current_run()
         drafted = await self._drafting.ask(command.merchant_id, _Asked(command, run, acting.get()))
         if drafted is not None:
             return drafted
         async with self._database.transaction() as session:
-            invoice = await _found(session, command)
-            if invoice.status == "CLOSING":
-                await _draft(session, command, invoice, run)
-            return _drafted(command, invoice)
+            for invoice_id in await invoices.due_before(
+                session, command.merchant_id, command.invoice_id, command.now
+            ):
+                await _draft(session, replace(command, invoice_id=invoice_id), run)
+            return await _draft(session, command, run)
 
     @activity.defn
     async def finalize_invoice(self, ref: InvoiceRef) -> FinalizedInvoice:
@@ -139,8 +141,11 @@ async def _draft_all(
 
 
 async def _draft(
-    session: AsyncSession, command: DraftInvoice, invoice: Invoice, run: issuing.Run | None
-) -> None:
+    session: AsyncSession, command: DraftInvoice, run: issuing.Run | None
+) -> DraftedInvoice:
+    invoice = await _found(session, command)
+    if invoice.status != "CLOSING":
+        return _drafted(command, invoice)
     check_transition("CLOSING", "CLOSED")
     terms = await drafts.terms_of(session, await _subscription(session, invoice))
     draft = await drafts.of_invoice(session, terms, invoice)
@@ -148,6 +153,7 @@ async def _draft(
     issued = issuing.Issued(terms=terms, invoice=invoice, now=command.now)
     is_issued = command.issue and invoice.auto_approve
     await issuing.store(session, invoice.merchant_id, [drafted], [issued] if is_issued else [])
+    return _drafted(command, invoice)
 
 
 def _drafted(command: DraftInvoice, invoice: Invoice) -> DraftedInvoice:

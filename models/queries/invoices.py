@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlmodel
 from sqlalchemy import Text, case, cast, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -42,6 +44,27 @@ async def of_subscription(
             col(Invoice.merchant_id) == merchant_id,
             col(Invoice.subscription_id) == subscription_id,
             col(Invoice.status).in_(statuses),
+        )
+        .order_by(col(Invoice.sequence_number))
+    )
+    return list(rows.all())
+
+
+async def due_before(
+    session: AsyncSession, merchant_id: str, invoice_id: str, now: datetime
+) -> list[str]:
+    """The ids of its subscription's earlier invoices whose grace has ended and that only close."""
+    own = aliased(Invoice)
+    rows = await session.exec(
+        select(col(Invoice.id))
+        .join(own, col(own.subscription_id) == col(Invoice.subscription_id))
+        .where(
+            col(own.merchant_id) == merchant_id,
+            col(own.id) == invoice_id,
+            col(Invoice.merchant_id) == merchant_id,
+            col(Invoice.sequence_number) < col(own.sequence_number),
+            col(Invoice.status) == "CLOSING",
+            col(Invoice.grace_period_end) <= now,
         )
         .order_by(col(Invoice.sequence_number))
     )

@@ -11,13 +11,16 @@ from temporalio.testing import ActivityEnvironment
 from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.organizations import CreatedMerchant
 from activities.subscriptions import RollPeriod, SubscriptionActivities
+from models.base import new_id
 from models.database import Database
 from models.invoices import Invoice
+from models.manual_lines import ManualLine
 from models.queries import invoices
 from tests.activity.rows import START, PlanShape, Shop, open_shop
 from tests.activity.usage import report
 
 FEBRUARY_END = datetime(2026, 2, 28, 9, tzinfo=UTC)
+MARCH_END = datetime(2026, 3, 31, 9, tzinfo=UTC)
 ISSUED_AT = FEBRUARY_END + timedelta(hours=24)
 
 
@@ -122,6 +125,52 @@ async def test_numbers_have_no_gaps_under_concurrency(
     finalized = await asyncio.gather(*(activities.finalize_invoice(ref) for ref in [*refs, *refs]))
     numbers = {each.invoice_number for each in finalized}
     assert numbers == {f"INV-2026-03-{number:03d}" for number in range(1, 6)}
+
+
+async def test_an_earlier_one_that_is_due_comes_first(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """A credit of 15.00 against 10.00 a month: nothing for February, 5.00 for March.
+
+    March's close comes first; February's finds its invoice issued.
+    """
+    shape = PlanShape(fee="10.00", fee_term="in_arrears", tax_percent="0")
+    shop = await open_shop(database, merchant.merchant_id, shape)
+    february = replace(await closing_invoice(database, shop), issue=True)
+    subscription_id = (await _get(database, february)).subscription_id
+    rolled = await SubscriptionActivities(database).roll_period(
+        RollPeriod(
+            merchant_id=shop.merchant_id,
+            subscription_id=subscription_id,
+            sequence_number=1,
+            now=MARCH_END,
+        )
+    )
+    assert rolled.closing is not None
+    async with database.transaction() as session:
+        session.add(
+            ManualLine(
+                id=new_id("li"),
+                merchant_id=shop.merchant_id,
+                customer_id=shop.customer_id,
+                subscription_id=subscription_id,
+                display_name="Credit",
+                currency="USD",
+                quantity=Decimal(1),
+                unit_price=Decimal(-15),
+                invoice_at=START + timedelta(days=2),
+                period_start=START,
+                period_end=FEBRUARY_END,
+            )
+        )
+    activities, now = InvoiceActivities(database), MARCH_END + timedelta(hours=24)
+    march = replace(february, invoice_id=rolled.closing.invoice_id, now=now)
+    await activities.draft_invoice(march)
+    drafted = await activities.draft_invoice(replace(february, now=now))
+    assert drafted.finalized is not None
+    assert (drafted.finalized.status, drafted.finalized.is_handed_over) == ("PAID", True)
+    totals = [(await _get(database, ref)).grand_total for ref in (february, march)]
+    assert totals == [Decimal("0.00"), Decimal("5.00")]
 
 
 async def test_a_draft_names_the_run_that_made_it(
