@@ -165,23 +165,7 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     subscription = terms.subscription
     # Before the version moves on, which decides it while the period runs.
     arrears_version_id = drafts.arrears_version(terms, invoice)
-    coming = await plans.version_by_id(
-        session,
-        subscription.merchant_id,
-        drafts.next_version(terms, subscription.plan_version_id),
-    )
-    if coming is None:
-        raise NotFound(f"No version to follow {subscription.plan_version_id}")
-    is_new = coming.id != subscription.plan_version_id
-    await subscriptions.change(
-        session,
-        subscription.merchant_id,
-        subscription.id,
-        plan_id=coming.plan_id,
-        plan_version_id=coming.id,
-        next_version_id=None,
-        next_version_bills_arrears=False,
-    )
+    is_new = await _follow(session, terms)
     await invoices.change(
         session,
         invoice.merchant_id,
@@ -201,6 +185,28 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     if is_new:
         await entitlements.follow(session, subscription, _coming_of(invoice).start)
     await _owe_close(session, subscription, invoice, invoice.grace_period_end)
+
+
+async def _follow(session: AsyncSession, terms: Terms) -> bool:
+    """Moves the subscription to the version that bills it from now on; whether it is another."""
+    subscription = terms.subscription
+    running_id = subscription.plan_version_id
+    coming_id = drafts.next_version(terms, running_id)
+    if coming_id == running_id and subscription.next_version_id is None:
+        return False
+    coming = await plans.version_by_id(session, subscription.merchant_id, coming_id)
+    if coming is None:
+        raise NotFound(f"No version to follow {running_id}")
+    await subscriptions.change(
+        session,
+        subscription.merchant_id,
+        subscription.id,
+        plan_id=coming.plan_id,
+        plan_version_id=coming.id,
+        next_version_id=None,
+        next_version_bills_arrears=False,
+    )
+    return coming_id != running_id
 
 
 def closing_of(invoice: Invoice) -> ClosingInvoice | None:

@@ -175,13 +175,14 @@ class SubscriptionActivities:
                 derived_id("inv", subscription.id, command.sequence_number),
                 lock=True,
             )
+            terms = None
             if subscription.status == "active" and invoice is not None:
                 terms = await drafts.terms_of(session, subscription)
                 if command.reminded_at is not None:
                     await reminders.remind(session, terms, invoice, command.reminded_at)
                 await periods.roll(session, terms, invoice)
             closing = None if invoice is None else periods.closing_of(invoice)
-            return RolledPeriod(closing=closing, view=await _view(session, subscription))
+            return RolledPeriod(closing=closing, view=await _view(session, subscription, terms))
 
     @activity.defn
     async def change_subscription(self, command: ChangeSubscription) -> SubscriptionView:
@@ -290,10 +291,16 @@ async def _paid_first(session: AsyncSession, subscription: Subscription) -> bool
     return first is not None and first.status == "PAID"
 
 
-async def _view(session: AsyncSession, subscription: Subscription) -> SubscriptionView:
-    terms = await drafts.terms_of(session, subscription)
+async def _view(
+    session: AsyncSession, subscription: Subscription, known: Terms | None = None
+) -> SubscriptionView:
+    terms = known
+    if terms is None or terms.plan.id != subscription.plan_id:
+        terms = await drafts.terms_of(session, subscription)
     current = await _open(session, subscription)
-    first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
+    first = None
+    if subscription.status == "pending_payment":
+        first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
     # A draft is collected by nobody, and does not expire.
     is_asked = subscription.status == "pending_payment" and not _is_draft(first)
     return SubscriptionView(

@@ -86,6 +86,8 @@ class _Agenda:
     due: dict[str, datetime | None] = field(default_factory=dict)
     unasked: set[str] = field(default_factory=set)
     """Those of them whose rows say so: nobody has asked them, and they may not run yet."""
+    at_rest: set[str] = field(default_factory=set)
+    """Subscriptions that were the last to be asked, alone: nothing has come to them since."""
     failed: dict[str, str] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
 
@@ -150,7 +152,9 @@ class TestClockActivities:
             return _result(agenda, now, done=False)
         # The closing round: every clock reads the target, and stray work has settled.
         await self._move(command, command.target)
-        await self._tick_all(command, agenda, agenda.asked(), command.target)
+        at_rest = agenda.at_rest if now == command.target else set()
+        members = [member for member in agenda.asked() if member not in at_rest]
+        await self._tick_all(command, agenda, members, command.target)
         await self._settle(command, agenda, command.target)
         return _result(agenda, command.target, done=True)
 
@@ -182,6 +186,8 @@ class TestClockActivities:
     ) -> None:
         limit = asyncio.Semaphore(PARALLEL_TICKS)
         agenda.unasked.difference_update(members)
+        # Payments stir subscriptions; subscriptions do not stir each other.
+        agenda.at_rest = set(members) if _are_subscriptions(members) else set()
         starts = await self._starts(command, members, now)
 
         async def tick(workflow_id: str) -> None:
@@ -195,7 +201,7 @@ class TestClockActivities:
         self, command: RunSlice, members: Sequence[str], now: datetime
     ) -> Mapping[str, WorkflowStart]:
         """How those are started that may not run yet."""
-        if all(member.startswith("subscription/") for member in members):
+        if _are_subscriptions(members):
             return {}
         async with self._database.transaction() as session:
             return await handovers.starts_on(
@@ -281,6 +287,10 @@ class _Question:
     workflow_id: str
     now: datetime
     start: WorkflowStart | None
+
+
+def _are_subscriptions(members: Sequence[str]) -> bool:
+    return all(member.startswith("subscription/") for member in members)
 
 
 async def _beat() -> None:

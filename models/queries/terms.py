@@ -54,21 +54,16 @@ class SourceNames:
 async def terms_of(session: AsyncSession, subscription: Subscription) -> Terms:
     """The rows behind a subscription."""
     merchant_id = subscription.merchant_id
-    plan = (
-        await session.exec(
-            select(Plan).where(
-                col(Plan.merchant_id) == merchant_id, col(Plan.id) == subscription.plan_id
-            )
+    rows = await session.exec(
+        select(Plan, Customer)
+        .join(Customer, col(Customer.merchant_id) == col(Plan.merchant_id))
+        .where(
+            col(Plan.merchant_id) == merchant_id,
+            col(Plan.id) == subscription.plan_id,
+            col(Customer.id) == subscription.customer_id,
         )
-    ).one()
-    customer = (
-        await session.exec(
-            select(Customer).where(
-                col(Customer.merchant_id) == merchant_id,
-                col(Customer.id) == subscription.customer_id,
-            )
-        )
-    ).one()
+    )
+    plan, customer = rows.one()
     return Terms(subscription, plan, customer)
 
 
