@@ -159,7 +159,12 @@ class _Door:
     async def write(self, merchant_id: str, body: NewLineItem) -> tuple[LineItem, bool]:
         """The line, and whether this call made it."""
         now = await self._checked(merchant_id, body)
-        members = body.model_dump() | {"idempotency_key": self.header or body.idempotency_key}
+        # Dumped, a rate is the number that the wire has; inside it stays exact.
+        members = body.model_dump() | {
+            "quantity": body.quantity,
+            "unit_price": body.unit_price,
+            "idempotency_key": self.header or body.idempotency_key,
+        }
         command = CreateManualLine(merchant_id=merchant_id, **members)
         created = await self.commands.create_manual_line(command, now)
         async with self.transactions.transaction() as session:
