@@ -7,6 +7,8 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.fault.senders import a_merchant, a_metric, check_stored, send_for
 from tests.fault.victims import child_pid
 from tests.scenario.conftest import Addresses
@@ -32,6 +34,7 @@ def _mebibytes(pid: int | None) -> float:
     return int(line.split()[1]) / 1024
 
 
+@pytest.mark.timeout(SECONDS + 240)
 def test_a_minute_of_events(addresses: Addresses, stack_folder: Path) -> None:
     merchant = a_merchant(addresses)
     metric_id = a_metric(addresses, merchant)
