@@ -118,6 +118,10 @@ IntegrationId = Annotated[str, _id("mint")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Label = Annotated[str, StringConstraints(max_length=255)]
 Description = Annotated[str, StringConstraints(max_length=5000)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+"""An idempotency key."""
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""Why people did something, in their words."""
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 ExternalId = Annotated[str, StringConstraints(pattern="^[a-zA-Z0-9_-]{1,255}$")]
 Provider = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=64)]

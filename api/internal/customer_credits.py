@@ -5,13 +5,22 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import StringConstraints
 
 from activities.customer_credits import MoveCredit, SettleCredit
 from api.deps import Commands, Session, Transactions
 from api.internal.admin import administrator
 from api.pagination import Listing, Paging, listing, paginate
-from api.schema import Body, CreditId, CustomerId, Instant, MerchantId, SubscriptionId, Wire, found
+from api.schema import (
+    Body,
+    CreditId,
+    CustomerId,
+    Instant,
+    MerchantId,
+    Reason,
+    SubscriptionId,
+    Wire,
+    found,
+)
 from billing.money import amount_text, text
 from models import customer_credits as tables
 from models.base import wall_now
@@ -69,7 +78,7 @@ class Credit(Wire):
 class Settlement(Body):
     """Why a credit is paid out or waived: a reference of the transfer, an agreement."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    reason: Reason
 
 
 class Move(Body):
@@ -115,9 +124,9 @@ class _Desk:
         """Settles it at its subscription's time; answers it as it then stands."""
         async with self.transactions.transaction() as session:
             row = found(await credits_of.any_merchants(session, credit_id), "credit")
-            owner = await subscriptions.get(session, row.merchant_id, row.subscription_id)
-            clock_id = None if owner is None else owner.test_clock_id
-            now = await test_clocks.now_of(session, row.merchant_id, clock_id, wall_now())
+            now = await test_clocks.now_of_subscription(
+                session, row.merchant_id, row.subscription_id, wall_now()
+            )
         await settle(
             SettleCredit(merchant_id=row.merchant_id, credit_id=row.id, reason=reason, now=now)
         )

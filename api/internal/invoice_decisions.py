@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import StringConstraints
 
 from api.deps import Commands, PublicUrl, Transactions
 from api.internal.admin import administrator
 from api.invoice_answers import Invoice, InvoiceReader
 from api.line_pages import LinesInput
-from api.schema import Body, InvoiceId, found
+from api.schema import Body, InvoiceId, Reason, found
 from api.workflow_starts import Closing, Collecting
 from billing.errors import Conflict
 from models import invoices as tables
@@ -22,7 +21,6 @@ router = APIRouter(prefix="/invoices/{id}", dependencies=[Depends(administrator)
 
 APPROVED = ("ISSUED", "PAID", "PAYMENT_FAILED", "WRITTEN_OFF")
 UNPAID = ("ISSUED", "PAYMENT_FAILED")
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class WriteOffInput(Body):

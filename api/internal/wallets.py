@@ -3,13 +3,13 @@
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from activities.wallet_payouts import PayOutWallet, WalletPayoutActivities
 from api.deps import Session, Transactions
 from api.internal.admin import administrator
 from api.pagination import Listing, Paging, listing, paginate
-from api.schema import Amount, Body, Currency, CustomerId, Instant, Wire, found
+from api.schema import Amount, Body, Currency, CustomerId, Instant, Key, Reason, Wire, found
 from billing.money import amount_text, text
 from models import wallet_payouts as tables
 from models.queries import wallet_payouts
@@ -48,8 +48,8 @@ class NewPayout(Body):
 
     currency: Currency
     amount: Annotated[Amount, Field(gt=0)]
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-    idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    reason: Reason
+    idempotency_key: Key
 
 
 class Payout(Wire):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.adjustments import CreateAdjustment, DeleteAdjustment
@@ -17,6 +17,7 @@ from api.schema import (
     Body,
     Description,
     Instant,
+    Key,
     Plain,
     PriceId,
     SubscriptionId,
@@ -32,7 +33,6 @@ router = APIRouter(
     prefix="/v0/subscriptions/{id}/adjustments", tags=["Subscriptions"], route_class=KeptRoute
 )
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Share = Annotated[
     Plain,
     Field(gt=0, le=1),

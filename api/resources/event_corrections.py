@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from api.deps import Caller, Session
 from api.idempotency import KeptRoute
 from api.pagination import Listing, Pagination
-from api.schema import Body, Instant, SubscriptionId, Wire, found
+from api.schema import Body, Instant, Reason, SubscriptionId, Wire, found
 from billing.money import text
 from billing.rating import RatedLine
 from models import usage_voids as tables
@@ -21,7 +21,6 @@ from models.queries.terms import terms_of
 router = APIRouter(prefix="/v0", tags=["Events"], route_class=KeptRoute)
 
 EventId = Annotated[str, StringConstraints(pattern="^evt_[a-f0-9]{32}$")]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class NewVoid(Body):

@@ -23,6 +23,7 @@ from api.schema import (
     Instant,
     InvoiceId,
     ItemId,
+    Key,
     Label,
     Name,
     Rate,
@@ -50,7 +51,6 @@ router = APIRouter(prefix="/v2/invoices/lineItems", tags=["Invoices V2"], route_
 
 OFFSET_MAX = 10_000
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 LinePaging = Annotated[
     Limits, Depends(paging(default=LIMIT_DEFAULT, maximum=LIMIT_MAX, offset_maximum=OFFSET_MAX))
 ]

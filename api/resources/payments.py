@@ -22,6 +22,7 @@ from api.schema import (
     Description,
     DurationText,
     Instant,
+    Key,
     Label,
     MerchantId,
     Metadata,
@@ -64,7 +65,7 @@ class NewPayment(Body):
     currency: Currency
     merchant_id: MerchantId | None = None
     customer_id: CustomerId | None = None
-    idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    idempotency_key: Key | None = None
     reference: Label | None = None
     metadata: Metadata = Field(default_factory=dict)
     line_items: Annotated[list[LineInput], Field(max_length=LINES_MAX)] = Field(

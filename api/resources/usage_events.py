@@ -23,6 +23,7 @@ from api.schema import (
     Instant,
     MerchantId,
     Metadata,
+    Reason,
     SubscriptionId,
     Wire,
     found,
@@ -45,7 +46,6 @@ UsageEventId = Annotated[str, StringConstraints(pattern="^usg_[a-zA-Z0-9]{1,64}$
 HoldId = Annotated[str, StringConstraints(pattern="^(ent|com)_[a-zA-Z0-9]{1,64}$")]
 UnitPrice = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}(\.[0-9]{1,9})?$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class NewUsageItem(Body):

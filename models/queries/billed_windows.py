@@ -20,7 +20,7 @@ from billing.periods import Period, boundary, index_at, period_at
 from billing.rating import NO_USES, Billed, PriceTerms, Uses
 from models.invoices import Invoice, InvoiceLine
 from models.organizations import Merchant
-from models.queries import usage, usage_charges
+from models.queries import adjustments, usage, usage_charges
 from models.queries.terms import PriceSet, Terms
 
 UNBILLED = ("CANCELLED", "PROJECTED")
@@ -175,6 +175,14 @@ def as_billed(price: PriceTerms, window: BilledWindow) -> PriceTerms:
     )
 
 
+async def deal_of(
+    session: AsyncSession, terms: Terms, windows: Sequence[BilledWindow]
+) -> Mapping[str, Adjustment]:
+    """The adjustments under which any of the windows was billed, as they stand now."""
+    named = {found for each in windows for found in each.adjustment_ids}
+    return await adjustments.named(session, terms.subscription.merchant_id, named)
+
+
 async def readings_of(
     session: AsyncSession,
     terms: Terms,
@@ -182,7 +190,7 @@ async def readings_of(
     prices: PriceSet,
     deal: Mapping[str, Adjustment],
 ) -> list[Reading]:
-    """What each window's usage comes to now, one statement a window, and what deal it is under."""
+    """What each window's usage comes to now, one statement a period, and what deal it is under."""
     merchant_id = terms.subscription.merchant_id
     sources = {each.price_id: each.source_id for each in prices.prices}
     sums: dict[Period, Mapping[str, usage.Reading]] = {}
@@ -198,10 +206,13 @@ async def readings_of(
             start=period.start,
             end=period.end,
         )
+    accrued = {
+        invoice_id: await usage_charges.accrued(session, merchant_id, invoice_id)
+        for invoice_id in dict.fromkeys(each.invoice_id for each in windows)
+    }
     readings = []
     for each in windows:
-        accrued = await usage_charges.accrued(session, merchant_id, each.invoice_id)
-        added = accrued.get(each.price_id)
+        added = accrued[each.invoice_id].get(each.price_id)
         read = sums[each.period][sources[each.price_id]]
         readings.append(
             Reading(

@@ -21,12 +21,13 @@ from billing.periods import Period
 from billing.rating import PriceTerms, RatedLine, rate_usage
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice
-from models.queries import adjustments, usage_charges, usage_voids
+from models.queries import usage_charges, usage_voids
 from models.queries.billed_windows import (
     UNBILLED,
     BilledWindow,
     as_billed,
     billing_period,
+    deal_of,
     readings_of,
     windows_of,
 )
@@ -56,11 +57,7 @@ async def late_usage(session: AsyncSession, terms: Terms, invoice: Invoice | Non
     by_id = {each.price_id: each for each in prices.prices if each.source_id in metrics}
     wanted = [each for each in windows if each.price_id in by_id]
     changed = await _changed(session, terms, wanted, metrics.values())
-    deal = await adjustments.named(
-        session,
-        terms.subscription.merchant_id,
-        {found for each in wanted for found in each.adjustment_ids},
-    )
+    deal = await deal_of(session, terms, wanted)
     moved = [
         group
         for group in _bounded_together(terms, wanted, deal)

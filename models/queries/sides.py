@@ -19,11 +19,11 @@ from billing.money import exact
 from billing.periods import Period
 from billing.rating import Charge, RatedLine, rate_usage
 from models.invoices import Invoice
-from models.queries import adjustments
 from models.queries.billed_windows import (
     UNBILLED,
     BilledWindow,
     billing_period,
+    deal_of,
     readings_of,
     windows_of,
 )
@@ -96,11 +96,7 @@ async def _counted(
     """What each side comes to now; of a metric that ignores what is late, what was billed."""
     prices = await metered_prices(session, terms, {each.price_id for each in sides})
     by_id = {each.price_id: each for each in prices.prices}
-    deal = await adjustments.named(
-        session,
-        terms.subscription.merchant_id,
-        {found for each in sides for found in each.adjustment_ids},
-    )
+    deal = await deal_of(session, terms, sides)
     counted = []
     for window, now in zip(
         sides, await readings_of(session, terms, sides, prices, deal), strict=True

@@ -38,6 +38,14 @@ def _ask(shop: Shop, contract: Contract, what: str) -> None:
     shop.http.post(f"/v0/subscriptions/{contract.id}/{what}").raise_for_status()
 
 
+def _paused(shop: Shop, contract: Contract) -> Telling:
+    """From 11 to 21 January."""
+    yield at("2026-01-11")
+    _ask(shop, contract, "pause")
+    yield at("2026-01-21")
+    _ask(shop, contract, "resume")
+
+
 def _operate(shop: Shop, method: str, path: str, **body: Any) -> Any:
     answer = shop.http.request(
         method,
@@ -108,10 +116,7 @@ def bands_over_a_pause(shop: Shop) -> Telling:
     units = shop.tiered("Units", "graduated", ("10", "1.00"), (None, "0.50"))
     contract = shop.subscribe(shop.plan(units))
     shop.use(contract, units, 15, "2026-01-05")
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     shop.use(contract, units, 12, "2026-01-25")
     yield at("2026-02-01")
     assert _sums(shop, contract) == ["12.50", "11.00"]
@@ -126,10 +131,7 @@ def bands_under_a_minimum_over_a_pause(shop: Shop) -> Telling:
     contract = shop.subscribe(shop.plan(units))
     _agree(shop, contract, "minimumQuantity", "20", OPENED, units.price_id)
     shop.use(contract, units, 15, "2026-01-05")
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     shop.use(contract, units, 12, "2026-01-25")
     yield at("2026-02-01")
     assert _sums(shop, contract) == ["15.00", "7.00"]
@@ -195,10 +197,7 @@ def late_usage_that_a_minimum_has_paid_for(shop: Shop) -> Telling:
     contract = shop.subscribe(shop.plan(calls))
     _agree(shop, contract, "minimumQuantity", "10", OPENED, calls.price_id)
     shop.use(contract, calls, 4, "2026-01-05")
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     shop.use(contract, calls, 3, "2026-01-25")
     yield at("2026-02-10")
     shop.use(contract, calls, 2, "2026-01-06")
@@ -236,10 +235,7 @@ def a_discount_that_enters_on_the_second_side(shop: Shop) -> Telling:
     """
     contract = shop.subscribe(shop.plan(shop.fee("Care", "31.00", term="in_arrears")))
     _agree(shop, contract, "percentageDiscount", "0.5", at("2026-01-26"))
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     yield at("2026-02-01")
     assert _sums(shop, contract) == ["10.00", "8.00"]
 
@@ -258,10 +254,7 @@ def a_fee_that_enters_before_a_pause_and_leaves_after_it(shop: Shop) -> Telling:
         id=contract.id, edit_subscription_intervals_request=edit
     )
     shop.use(contract, calls, 4, "2026-01-05")
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     shop.use(contract, calls, 3, "2026-01-25")
     yield at("2026-02-10")
     shop.use(contract, calls, 2)
@@ -317,10 +310,7 @@ def what_is_owed_whole_is_owed_once(shop: Shop) -> Telling:
     """
     licence = shop.fee("Licence", "31.00", term="in_arrears", is_obligation=True)
     contract = shop.subscribe(shop.plan(licence, shop.fee("Care", "31.00", term="in_arrears")))
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     planned = shop.client.invoices_v2.list_projected_invoices(
         subscription_id=contract.id, from_=shop.now, to=at("2026-03-02")
     )
@@ -334,10 +324,7 @@ def seats_under_a_minimum_over_a_pause(shop: Shop) -> Telling:
     seats = shop.fee("Seats", "31.00", term="in_arrears", quantity=2)
     contract = shop.subscribe(shop.plan(seats))
     _agree(shop, contract, "minimumQuantity", "3", OPENED, seats)
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     yield at("2026-02-01")
     assert _sums(shop, contract) == ["30.00", "33.00"]
 
@@ -352,10 +339,7 @@ def waived_units_on_both_sides(shop: Shop) -> Telling:
     _agree(shop, contract, "usageDiscount", "5", OPENED, calls.price_id)
     _agree(shop, contract, "minimumQuantity", "4", OPENED, calls.price_id)
     shop.use(contract, calls, 8, "2026-01-05")
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     shop.use(contract, calls, 6, "2026-01-25")
     yield at("2026-02-01")
     assert _sums(shop, contract) == ["4.00", "0.00"]
@@ -367,10 +351,7 @@ def terminated_on_the_second_side(shop: Shop) -> Telling:
     contract = shop.subscribe(shop.plan(calls))
     _agree(shop, contract, "minimumQuantity", "10", OPENED, calls.price_id)
     shop.use(contract, calls, 4, "2026-01-05")
-    yield at("2026-01-11")
-    _ask(shop, contract, "pause")
-    yield at("2026-01-21")
-    _ask(shop, contract, "resume")
+    yield from _paused(shop, contract)
     shop.use(contract, calls, 7, "2026-01-22")
     yield at("2026-01-25")
     shop.terminate(contract)
