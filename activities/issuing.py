@@ -218,7 +218,6 @@ async def cancel(session: AsyncSession, invoice: Invoice, now: datetime) -> None
         invoice.merchant_id,
         invoice.id,
         status="expired",
-        completed_at=wall_now(),
     )
     if invoice.grand_total == invoice.wallet_charge:
         return

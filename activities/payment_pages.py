@@ -189,9 +189,7 @@ async def _replace_link(session: AsyncSession, invoice: Invoice, now: datetime) 
     earlier = await payments.all_sessions_of(session, invoice.merchant_id, invoice.id)
     if not earlier:
         raise NotLinkable("The invoice never had a payment page")
-    await payments.change_sessions(
-        session, invoice.merchant_id, invoice.id, status="cancelled", completed_at=wall_now()
-    )
+    await payments.change_sessions(session, invoice.merchant_id, invoice.id, status="cancelled")
     newest = earlier[-1]
     limits = [now + LINK_LIFE]
     subscription = await subscriptions.get(session, invoice.merchant_id, invoice.subscription_id)

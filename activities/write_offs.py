@@ -11,7 +11,6 @@ from billing import ledger as bookkeeping
 from billing.errors import NotFound
 from billing.ids import derived_id
 from billing.invoicing import check_transition
-from models.base import wall_now
 from models.database import Database
 from models.invoices import Invoice
 from models.queries import invoices, ledger, payments, subscriptions
@@ -87,7 +86,6 @@ async def _give_up(session: AsyncSession, invoice: Invoice, command: WriteOff) -
         invoice.merchant_id,
         invoice.id,
         status="cancelled",
-        completed_at=wall_now(),
     )
     if owed <= 0:
         return

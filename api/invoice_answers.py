@@ -17,8 +17,8 @@ from api.provenance_answers import Provenance
 from api.schema import Absent, Instant, Rate, Wire
 from billing.money import amount_text, exact, text
 from models import invoices as tables
-from models.payments import PaymentSession
-from models.queries import drafts, invoices, payments, subscriptions
+from models.base import wall_now
+from models.queries import drafts, invoices, payment_standings, payments, subscriptions
 from models.queries.invoices import OPEN_STATUSES
 from models.subscriptions import Subscription
 
@@ -188,17 +188,17 @@ class InvoiceReader:
         """The answers for a page."""
         ids = [row.id for row in rows]
         counts = await invoices.line_counts(self.session, merchant_id, ids)
-        sessions = await payments.sessions_of(self.session, merchant_id, ids)
+        urls = await self._urls(merchant_id, ids)
         owners = await subscriptions.among(
             self.session, merchant_id, {row.subscription_id for row in rows}
         )
         answers = []
         for row in rows:
-            owner, url = owners[row.subscription_id], self._url(row, sessions)
+            owner = owners[row.subscription_id]
             if row.status in OPEN_STATUSES:
                 standing, _ = await self._derived(row, owner)
             else:
-                standing = self._stored(row, owner, url, counts.get(row.id, 0))
+                standing = self._stored(row, owner, urls.get(row.id), counts.get(row.id, 0))
             answers.append(Invoice.of(row, standing))
         return answers
 
@@ -210,9 +210,9 @@ class InvoiceReader:
         if row.status in OPEN_STATUSES:
             standing, lines = await self._derived(row, owner)
         else:
-            sessions = await payments.sessions_of(self.session, row.merchant_id, [row.id])
+            urls = await self._urls(row.merchant_id, [row.id])
             lines = await invoices.lines_of(self.session, row.merchant_id, [row.id])
-            standing = self._stored(row, owner, self._url(row, sessions), len(lines))
+            standing = self._stored(row, owner, urls.get(row.id), len(lines))
         shown = await self.shown(row, lines, wanted) if wanted.expand else None
         return Invoice.of(
             row,
@@ -270,9 +270,20 @@ class InvoiceReader:
         )
         return standing, lines
 
-    def _url(self, row: tables.Invoice, sessions: Mapping[str, PaymentSession]) -> str | None:
-        session = sessions.get(row.id)
-        return None if session is None else checkout_url(self.public_url, session.token)
+    async def _urls(self, merchant_id: str, invoice_ids: Sequence[str]) -> dict[str, str]:
+        """Where each of these invoices is paid; a link whose time is over leads nowhere."""
+        pages = await payments.sessions_of(self.session, merchant_id, invoice_ids)
+        ending = [page.id for page in pages.values() if page.expires_at is not None]
+        statuses: Mapping[str, str] = {}
+        if ending:
+            statuses = await payment_standings.of_sessions(
+                self.session, merchant_id, ending, wall_now()
+            )
+        return {
+            invoice_id: checkout_url(self.public_url, page.token)
+            for invoice_id, page in pages.items()
+            if statuses.get(page.id) != "expired"
+        }
 
     def _stored(
         self, row: tables.Invoice, owner: Subscription, payment_url: str | None, item_count: int

@@ -4,13 +4,13 @@ from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Query
 
-from api.deps import OwnMerchant, Session
+from api.deps import Now, OwnMerchant, Session
 from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
 from api.schema import CustomerId, Instant, SubscriptionId, Wire
 from billing.money import amount_text
 from models import payments as tables
-from models.queries import payments
+from models.queries import payment_standings, payments
 from models.queries.payments import SessionFilter
 
 router = APIRouter(prefix="/v0/paymentSessions", tags=["Payment Sessions"], route_class=KeptRoute)
@@ -37,9 +37,9 @@ class PaymentSession(Wire):
     updated_at: Instant
 
     @classmethod
-    def of(cls, row: tables.PaymentSession) -> Self:
-        """The answer for a row."""
-        return cls.from_row(row, amount=amount_text(row.amount, row.currency))
+    def of(cls, row: tables.PaymentSession, status: str) -> Self:
+        """The answer for a row, and how it stands now."""
+        return cls.from_row(row, amount=amount_text(row.amount, row.currency), status=status)
 
 
 async def session_filter(
@@ -62,9 +62,13 @@ async def list_payment_sessions(
     merchant_id: OwnMerchant,
     paging: Paging,
     session: Session,
+    now: Now,
     narrowed: Annotated[SessionFilter, Depends(session_filter)],
 ) -> Listing[PaymentSession]:
     """List payment sessions, newest first."""
-    statement = payments.sessions_newest_first(merchant_id, narrowed)
+    statement = payments.sessions_newest_first(merchant_id, narrowed, now)
     page = await paginate(session, statement, paging)
-    return listing(map(PaymentSession.of, page.rows), page.total, paging)
+    ids = [row.id for row in page.rows]
+    statuses = await payment_standings.of_sessions(session, merchant_id, ids, now)
+    answers = (PaymentSession.of(row, statuses[row.id]) for row in page.rows)
+    return listing(answers, page.total, paging)

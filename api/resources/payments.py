@@ -1,6 +1,6 @@
 """One-off payments on the wire: a merchant asks for an amount, a hosted page takes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,7 +8,6 @@ from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field, StringConstraints
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.payment_pages import CreatePayment
 from api.deps import Caller, Commands, Now, OwnMerchant, PublicUrl, Session, Transactions
@@ -35,7 +34,7 @@ from billing.durations import Duration, parse_duration
 from billing.errors import InvalidValue, NotFound
 from billing.money import amount_text, exact
 from models import payments as tables
-from models.queries import payments
+from models.queries import payment_standings, payments
 
 router = APIRouter(prefix="/v0/payments", tags=["Payments"], route_class=KeptRoute)
 
@@ -128,13 +127,15 @@ class Payment(Wire):
     def of(
         cls,
         row: tables.Payment,
+        status: str,
         sessions: Mapping[str, tables.PaymentSession],
         public_url: str,
     ) -> Self:
-        """The answer for a row and the sessions of its page."""
+        """The answer for a row, how it stands now and the sessions of its page."""
         session = sessions.get(row.id)
         return cls.from_row(
             row,
+            status=status,
             amount=amount_text(row.amount, row.currency),
             payment_url=None if session is None else checkout_url(public_url, session.token),
             metadata=row.custom,
@@ -142,14 +143,54 @@ class Payment(Wire):
         )
 
     @classmethod
-    def of_session(cls, row: tables.PaymentSession, public_url: str) -> Self:
-        """The answer for a session that pays an invoice: it has no other payment behind it."""
+    def of_session(cls, row: tables.PaymentSession, status: str, public_url: str) -> Self:
+        """The answer for a session that pays an invoice: it has no other payment behind it.
+
+        Where the saved card's last retry has failed, the page still takes another one.
+        """
         return cls.from_row(
             row,
+            status="pending" if status == "failed" else status,
             amount=amount_text(row.amount, row.currency),
             payment_url=checkout_url(public_url, row.token),
             metadata=row.custom,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentReader:
+    """Makes answers: how each payment stands is read with it."""
+
+    session: Session
+    public_url: PublicUrl
+    now: Now
+
+    async def answers(self, merchant_id: str, rows: Sequence[tables.Payment]) -> list[Payment]:
+        """The answers for a page."""
+        ids = [row.id for row in rows]
+        statuses = await payment_standings.of_payments(self.session, merchant_id, ids, self.now)
+        sessions = await payments.sessions_of(self.session, merchant_id, ids)
+        return [Payment.of(row, statuses[row.id], sessions, self.public_url) for row in rows]
+
+    async def one(self, merchant_id: str, payment_id: str) -> Payment:
+        """The answer for one payment."""
+        row = found(await payments.get_payment(self.session, merchant_id, payment_id), "payment")
+        return (await self.answers(merchant_id, [row]))[0]
+
+    async def of_page(self, merchant_id: str, session_id: str) -> Payment:
+        """The answer for what a page takes money for: a one-off payment, or an invoice."""
+        row = found(await payments.get_session(self.session, merchant_id, session_id), "payment")
+        if row.entity_type == "setup":
+            raise NotFound("No such payment")
+        if row.collection_id.startswith("pay_"):
+            return await self.one(merchant_id, row.collection_id)
+        statuses = await payment_standings.of_sessions(
+            self.session, merchant_id, [row.id], self.now
+        )
+        return Payment.of_session(row, statuses[row.id], self.public_url)
+
+
+Reader = Annotated[PaymentReader, Depends(PaymentReader)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,48 +235,29 @@ async def create_payment(
     if not created.created:
         response.status_code = 200
     async with reading.transactions.transaction() as session:
-        return await _one(session, caller.merchant_id, created.payment_id, reading.public_url)
+        reader = PaymentReader(session, reading.public_url, reading.now)
+        return await reader.one(caller.merchant_id, created.payment_id)
 
 
 @router.get("", operation_id="listPayments")
 async def list_payments(
-    merchant_id: OwnMerchant,
-    paging: Paging,
-    session: Session,
-    public_url: PublicUrl,
-    narrowed: Filter,
+    merchant_id: OwnMerchant, paging: Paging, reader: Reader, narrowed: Filter
 ) -> Listing[Payment]:
     """List payments, newest first."""
     status, customer_id = narrowed
-    statement = payments.newest_first(merchant_id, status=status, customer_id=customer_id)
-    page = await paginate(session, statement, paging)
-    ids = [row.id for row in page.rows]
-    sessions = await payments.sessions_of(session, merchant_id, ids)
-    answers = (Payment.of(row, sessions, public_url) for row in page.rows)
-    return listing(answers, page.total, paging)
+    statement = payments.newest_first(
+        merchant_id, reader.now, status=status, customer_id=customer_id
+    )
+    page = await paginate(reader.session, statement, paging)
+    return listing(await reader.answers(merchant_id, page.rows), page.total, paging)
 
 
 @router.get("/{id}", operation_id="getPayment")
-async def get_payment(
-    id: PaymentId, caller: Caller, session: Session, public_url: PublicUrl
-) -> Payment:
+async def get_payment(id: PaymentId, caller: Caller, reader: Reader) -> Payment:
     """Get a payment, by its own id or by its session's."""
     if id.startswith("pay_"):
-        return await _one(session, caller.merchant_id, id, public_url)
-    row = found(await payments.get_session(session, caller.merchant_id, id), "payment")
-    if row.entity_type == "setup":
-        raise NotFound("No such payment")
-    if row.collection_id.startswith("pay_"):
-        return await _one(session, caller.merchant_id, row.collection_id, public_url)
-    return Payment.of_session(row, public_url)
-
-
-async def _one(
-    session: AsyncSession, merchant_id: str, payment_id: str, public_url: str
-) -> Payment:
-    row = found(await payments.get_payment(session, merchant_id, payment_id), "payment")
-    sessions = await payments.sessions_of(session, merchant_id, [row.id])
-    return Payment.of(row, sessions, public_url)
+        return await reader.one(caller.merchant_id, id)
+    return await reader.of_page(caller.merchant_id, id)
 
 
 def _sum(lines: list[LineInput]) -> Decimal:

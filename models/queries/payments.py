@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlmodel
@@ -16,6 +17,7 @@ from models.base import wall_now
 from models.customers import PaymentMethod
 from models.invoices import Invoice
 from models.payments import Payment, PaymentAttempt, PaymentSession
+from models.queries import payment_standings as standings
 from models.subscriptions import Subscription
 
 
@@ -259,12 +261,12 @@ async def add_method(session: AsyncSession, method: PaymentMethod) -> None:
 
 
 def newest_first(
-    merchant_id: str, *, status: str | None = None, customer_id: str | None = None
+    merchant_id: str, wall: datetime, *, status: str | None = None, customer_id: str | None = None
 ) -> SelectOfScalar[Payment]:
-    """A merchant's one-off payments."""
+    """A merchant's one-off payments, narrowed by how they stand now."""
     statement = sqlmodel.select(Payment).where(Payment.merchant_id == merchant_id)
     if status is not None:
-        statement = statement.where(Payment.status == status)
+        statement = statement.where(standings.of_payment(wall) == status)
     if customer_id is not None:
         statement = statement.where(Payment.customer_id == customer_id)
     return statement.order_by(col(Payment.created_at).desc(), col(Payment.id).desc())
@@ -281,14 +283,15 @@ class SessionFilter:
 
 
 def sessions_newest_first(
-    merchant_id: str, narrowed: SessionFilter
+    merchant_id: str, narrowed: SessionFilter, wall: datetime
 ) -> SelectOfScalar[PaymentSession]:
-    """A merchant's sessions; those that only save a card are not listed."""
+    """A merchant's sessions, narrowed by how they stand now; those that save a card are not in."""
     statement = sqlmodel.select(PaymentSession).where(
         PaymentSession.merchant_id == merchant_id, PaymentSession.entity_type != "setup"
     )
+    if narrowed.status is not None:
+        statement = statement.where(standings.of_session(wall) == narrowed.status)
     for column, value in (
-        (PaymentSession.status, narrowed.status),
         (PaymentSession.customer_id, narrowed.customer_id),
         (PaymentSession.subscription_id, narrowed.subscription_id),
         (PaymentSession.entity_type, narrowed.entity_type),
