@@ -115,6 +115,7 @@ def _drafted_columns(drafted: Drafted) -> dict[str, Any]:
         "wallet_charge": draft.wallet_charge,
         "usage_watermark": draft.watermark,
         "late_watermark": draft.late_watermark,
+        "next_action_at": None,
     }
     if run is None:
         return columns

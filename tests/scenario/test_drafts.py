@@ -62,13 +62,17 @@ def what_is_voided_stays_on_a_draft(shop: Shop) -> Telling:
 
 
 def two_drafts_in_the_wrong_order(shop: Shop) -> Telling:
-    """May 5.00 and June 6.00 wait; June is agreed to first: both are issued as they are, once."""
+    """May 5.00 and June 6.00 wait; June is agreed to first: both are issued as they are, once.
+
+    Nothing happens to them by itself.
+    """
     units = shop.meter("Units", "1")
     contract = shop.subscribe(shop.plan(units))
     shop.use(contract, units, 5, IN_MAY)
     shop.use(contract, units, 6, "2025-06-10")
     yield SECOND
     assert _totals(shop, contract)[:2] == ["DRAFT 5.00", "DRAFT 6.00"]
+    assert [each.next_action_at for each in shop.invoices(contract)[:2]] == [None, None]
     shop.approve(contract, 1)
     shop.approve(contract, 0)
     assert _totals(shop, contract)[:2] == ["ISSUED 5.00", "ISSUED 6.00"]
