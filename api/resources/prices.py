@@ -8,6 +8,7 @@ from pydantic import Field, WithJsonSchema
 from api.deps import Caller, Now, Session
 from api.idempotency import KeptRoute
 from api.pagination import Listing, Paging, listing, paginate
+from api.plan_lines import check, draft
 from api.price_answers import Price
 from api.schema import (
     BillableMetricId,
@@ -37,6 +38,8 @@ from models.queries import (
     fees,
     list_totals,
     organizations,
+    plans,
+    price_uses,
     prices,
 )
 
@@ -45,6 +48,8 @@ router = APIRouter(prefix="/v0/prices", tags=["Prices"], route_class=KeptRoute)
 QUANTITY_MAX = 1_000_000
 # What a subscription owes hangs on these; the others only change how a line is shown.
 PRESENTATION_FIELDS = frozenset({"invoice_display_name", "invoice_display_group", "rate_type"})
+# What decides beside which other lines a plan can bill the price.
+PLAN_FIELDS = frozenset({"billable_metric_id", "payment_term", "billing_cadence"})
 
 Model = Literal["standard", "volume", "graduated", "package", "dynamic", "percentage"]
 PaymentTerm = Literal["in_advance", "in_arrears", "instant"]
@@ -210,6 +215,7 @@ async def update_price(
         await _check(session, row, feature, legacy_kept=before["model"] == row.model)
         changed = {name for name, value in before.items() if getattr(row, name) != value}
         await _refuse_restructuring(session, row, changed - PRESENTATION_FIELDS)
+        await _refuse_unbillable(session, row, changed & PLAN_FIELDS)
     row.updated_at = now
     return _answer(row, feature)
 
@@ -218,12 +224,12 @@ async def update_price(
 async def delete_price(id: PriceId, caller: Caller, now: Now, session: Session) -> None:
     """Delete a price that no plan and no subscription uses."""
     row = found(await prices.get(session, caller.merchant_id, id, lock=True), "price")
-    plans = await prices.plans_with(session, row.merchant_id, row.id)
-    if plans.count:
-        subscriptions = await prices.subscriptions_billing(session, row.merchant_id, row.id)
-        blockers = [_blocker("planVersions", plans), _blocker("subscriptions", subscriptions)]
+    held = await price_uses.plans_with(session, row.merchant_id, row.id)
+    billed = await price_uses.subscriptions_billing(session, row.merchant_id, row.id)
+    if held.count or billed.count:
+        blockers = [_blocker("planVersions", held), _blocker("subscriptions", billed)]
         details = {"blockers": [blocker for blocker in blockers if blocker["count"]]}
-        raise PriceInUse("Plan versions hold the price", details=details)
+        raise PriceInUse("Plan versions or subscriptions use the price", details=details)
     row.deleted_at = now
 
 
@@ -325,12 +331,40 @@ async def _check(
 async def _refuse_restructuring(session: Session, row: tables.Price, changed: set[str]) -> None:
     if not changed:
         return
-    billing = await prices.subscriptions_billing(session, row.merchant_id, row.id)
+    billing = await price_uses.subscriptions_billing(session, row.merchant_id, row.id)
     if not billing.count:
         return
-    aliases = {name: field.alias or name for name, field in PricePatch.model_fields.items()}
-    fields = sorted({aliases.get(name, "feature") for name in changed})
     raise PriceInUse(
         "Subscriptions bill this price; make another price and a new plan version",
-        details={"priceId": row.id, "fields": fields, "subscriptionCount": billing.count},
+        details={
+            "priceId": row.id,
+            "fields": _wire_names(changed),
+            "subscriptionCount": billing.count,
+        },
     )
+
+
+async def _refuse_unbillable(session: Session, row: tables.Price, changed: set[str]) -> None:
+    """A version that holds the price must stay one that its plan could bill."""
+    if not changed:
+        return
+    held = await price_uses.versions_with(session, row.merchant_id, row.id)
+    lines = await plans.lines(session, row.merchant_id, [each.version.id for each in held])
+    for each in held:
+        try:
+            check([draft(line.key, price) for line, price in lines[each.version.id]], each.plan)
+        except InvalidValue as error:
+            raise PriceInUse(
+                f"A plan that holds this price could not bill it: {error.message}",
+                details={
+                    "priceId": row.id,
+                    "fields": _wire_names(changed),
+                    "planId": each.plan.id,
+                    "versionNumber": each.version.number,
+                },
+            ) from error
+
+
+def _wire_names(changed: set[str]) -> list[str]:
+    aliases = {name: field.alias or name for name, field in PricePatch.model_fields.items()}
+    return sorted({aliases.get(name, "feature") for name in changed})

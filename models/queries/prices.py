@@ -1,4 +1,4 @@
-"""Statements on prices and on who uses one; deleted prices are out of every list and look-up."""
+"""Statements on prices; deleted ones are out of every list and look-up."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.features import Feature
-from models.plans import Plan, PlanLine, PlanVersion
 from models.prices import Price
-from models.subscriptions import Subscription
 
 SHOWN_MAX = 10
 """How many of what stands in the way of a deletion are named."""
@@ -104,36 +102,3 @@ async def _living(session: AsyncSession, merchant_id: str, tied: ColumnElement[b
     statement = select(Price).where(*owned).order_by(col(Price.id)).limit(SHOWN_MAX)
     rows = (await session.exec(statement)).all()
     return Blockers(count, [(row.id, row.invoice_display_name, ()) for row in rows])
-
-
-async def plans_with(session: AsyncSession, merchant_id: str, price_id: str) -> Blockers:
-    """The plans of which a version holds the price, with the versions' numbers."""
-    statement = (
-        select(Plan.id, Plan.name, func.array_agg(PlanVersion.number))
-        .join(PlanVersion, col(PlanVersion.plan_id) == col(Plan.id))
-        .join(PlanLine, col(PlanLine.plan_version_id) == col(PlanVersion.id))
-        .where(PlanLine.merchant_id == merchant_id, PlanLine.price_id == price_id)
-        .group_by(col(Plan.id), col(Plan.name))
-        .order_by(col(Plan.id))
-    )
-    rows = (await session.exec(statement)).all()
-    shown = [(plan, name, sorted(numbers)) for plan, name, numbers in rows[:SHOWN_MAX]]
-    return Blockers(len(rows), shown)
-
-
-async def subscriptions_billing(session: AsyncSession, merchant_id: str, price_id: str) -> Blockers:
-    """The subscriptions, not terminated, whose plan version holds the price."""
-    statement = (
-        select(Subscription.id, Subscription.name, PlanVersion.number)
-        .join(PlanVersion, col(PlanVersion.id) == col(Subscription.plan_version_id))
-        .join(PlanLine, col(PlanLine.plan_version_id) == col(PlanVersion.id))
-        .where(
-            Subscription.merchant_id == merchant_id,
-            Subscription.status != "terminated",
-            PlanLine.price_id == price_id,
-        )
-    )
-    counted = select(func.count()).select_from(statement.subquery())
-    count = (await session.exec(counted)).one()
-    rows = await session.exec(statement.order_by(col(Subscription.id)).limit(SHOWN_MAX))
-    return Blockers(count, [(found, name, (number,)) for found, name, number in rows.all()])

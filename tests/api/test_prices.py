@@ -272,6 +272,36 @@ async def test_an_unused_price_can_be_restructured_and_deleted(
     assert (await client.get(path)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"billableMetricId": "other"}, "billableMetricId"),
+        ({"billingCadence": "P1Y"}, "billingCadence"),
+        ({"paymentTerm": "instant"}, "paymentTerm"),
+    ],
+)
+async def test_an_edit_leaves_a_price_that_its_plans_can_bill(
+    client: Client, database: Database, catalog: Catalog, change: dict[str, str], field: str
+) -> None:
+    """Twice one metric would be charged twice; nothing of a line that is refused elsewhere."""
+    async with database.transaction() as session:
+        product = await a_product(session, catalog.fee.merchant_id)
+        metrics = [await a_metric(session, product) for _ in range(2)]
+        lines = [await a_price(session, metric) for metric in metrics]
+        plan = await a_plan(session, product, *lines)
+    sent = {k: metrics[1].id if v == "other" else v for k, v in change.items()}
+    refused = await client.patch(f"/v0/prices/{lines[0].id}", json=sent)
+    assert (refused.status_code, refused.json()["code"]) == (409, "PRICE_IN_USE")
+    assert refused.json()["details"] == {
+        "priceId": lines[0].id,
+        "fields": [field],
+        "planId": plan.id,
+        "versionNumber": 1,
+    }
+    kept = {"billingCadence": "P1M", "properties": {"unitPrice": "2"}}
+    assert (await client.patch(f"/v0/prices/{lines[0].id}", json=kept)).status_code == 200
+
+
 async def test_foreign_metrics_fees_and_prices(
     client: Client, stranger_client: Client, catalog: Catalog
 ) -> None:

@@ -1,0 +1,99 @@
+"""Tales of prices that change while what they charge has not been billed yet.
+
+March ends on 1 April; grace lasts until 2 April.
+"""
+
+from typing import Any
+
+from tests.scenario.shop import Contract, Meter, Shop, at
+from tests.scenario.stage import Playbill, Tale, Telling
+
+OPENED = at("2025-03-01")
+IN_GRACE = at("2025-04-01T12:00")
+ISSUED = at("2025-04-02")
+NEXT = at("2025-05-02")
+
+
+def _totals(shop: Shop, contract: Contract) -> list[str]:
+    return [f"{each.status} {each.grand_total}" for each in shop.invoices(contract)]
+
+
+def _edit(shop: Shop, price_id: str, **changes: Any) -> int:
+    """Edits a price in place; the answer's status."""
+    return shop.http.patch(f"/v0/prices/{price_id}", json=changes).status_code
+
+
+def _replace(shop: Shop, old: Meter, *, stable: bool) -> str:
+    """The plan of a meter that is replaced in grace, under one key."""
+    return shop.plan(keyed={"units": old}, stable_price_ids=stable)
+
+
+def a_price_is_kept_for_the_period_in_grace(shop: Shop) -> Telling:
+    """March's 3 units cost 10.00 each: 30.00, though the plan has left that price at once.
+
+    In April nobody bills it any more, so that it may be edited once March is issued.
+    """
+    metric = shop.metric("Units")
+    old, new = (shop.meter("Units", price, of=metric) for price in ("10", "11"))
+    plan = _replace(shop, old, stable=False)
+    contract = shop.subscribe(plan)
+    shop.use(contract, old, 3, "2025-03-10")
+    yield at("2025-03-20")
+    shop.mint(plan, units=new)
+    yield IN_GRACE
+    assert _edit(shop, old.price_id, properties={"unitPrice": "20"}) == 409
+    assert _edit(shop, old.price_id, invoiceDisplayName="Units of March") == 200
+    yield ISSUED
+    assert _totals(shop, contract) == ["ISSUED 30.00", "ACTIVE 0.00"]
+    assert _edit(shop, old.price_id, properties={"unitPrice": "20"}) == 200
+
+
+def a_price_is_kept_for_the_last_bill(shop: Shop) -> Telling:
+    """Ended on 1 April, 12:00, with 5 units of that day at 11.00: 55.00 a day later."""
+    units = shop.meter("Units", "11")
+    contract = shop.subscribe(shop.plan(units))
+    yield IN_GRACE
+    shop.use(contract, units, 5, "2025-04-01T06:00")
+    shop.terminate(contract)
+    assert _edit(shop, units.price_id, properties={"unitPrice": "33"}) == 409
+    yield at("2025-04-03")
+    assert _totals(shop, contract) == ["PAID 0.00", "ISSUED 55.00"]
+    assert _edit(shop, units.price_id, properties={"unitPrice": "33"}) == 200
+
+
+def a_price_is_kept_for_an_interval(shop: Shop) -> Telling:
+    """10 units that only an interval prices, at 3.00: 30.00; its price is neither edited nor gone.
+
+    Once the interval is over and billed, the price is free.
+    """
+    sold, extra = shop.meter("Sold", "1"), shop.meter("Extra", "3")
+    contract = shop.subscribe(shop.plan(sold))
+    line = {
+        "priceKey": "extra",
+        "priceId": extra.price_id,
+        "unitPrice": None,
+        "baseQuantity": "1",
+        "billingCadence": "P1M",
+        "billingMode": "arrears",
+        "startDate": "2025-03-01T00:00:00Z",
+        "endDate": "2025-04-01T00:00:00Z",
+    }
+    edited = shop.http.post(f"/v0/subscriptions/{contract.id}/intervals", json={"add": [line]})
+    assert edited.status_code == 200, edited.text
+    shop.use(contract, extra, 10, "2025-03-10")
+    other = shop.metric("Other")[0]
+    assert _edit(shop, extra.price_id, billableMetricId=other) == 409
+    refused = shop.http.delete(f"/v0/prices/{extra.price_id}")
+    (blocker,) = refused.json()["details"]["blockers"]
+    assert (blocker["type"], blocker["items"][0]["id"]) == ("subscriptions", contract.id)
+    yield ISSUED
+    assert _totals(shop, contract)[0] == "ISSUED 30.00"
+    assert shop.http.delete(f"/v0/prices/{extra.price_id}").status_code == 204
+
+
+def test_tale(tale: Tale, playbill: Playbill) -> None:
+    playbill.tell(tale)
+
+
+def test_the_books_agree(difference: str | None) -> None:
+    assert difference is None
