@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities import issuing
 from activities.gathering import Gathering
-from billing.errors import NotFound
+from billing.errors import BillingError, InvalidValue, NotFound
 from billing.invoicing import check_transition
 from models.audit import Acting, acting, sign_for_all
 from models.database import Database
@@ -64,6 +64,16 @@ class _Asked:
     signed: Acting | None
 
 
+class CalculationFailed(BillingError):
+    """An invoice's values cannot be calculated: it is FAILED until they can, and tried again."""
+
+    code = "CALCULATION_FAILED"
+
+    def __init__(self, invoice_id: str, reason: str) -> None:
+        super().__init__(f"{invoice_id} cannot be calculated: {reason}")
+        self.invoice_id = invoice_id
+
+
 class InvoiceActivities:
     """The only writer of an invoice from the end of its grace to its issue."""
 
@@ -78,17 +88,17 @@ class InvoiceActivities:
         Run twice, it leaves a DRAFT or an issued invoice as it is. What is asked at the same time
         for invoices of one merchant is done together, unless there is something peculiar about one.
         Earlier invoices of the subscription that are due come first: one carries on to the next.
+        Raises CalculationFailed, once the invoice says so itself.
         """
         run = issuing.current_run()
         drafted = await self._drafting.ask(command.merchant_id, _Asked(command, run, acting.get()))
         if drafted is not None:
             return drafted
-        async with self._database.transaction() as session:
-            for invoice_id in await invoices.due_before(
-                session, command.merchant_id, command.invoice_id, command.now
-            ):
-                await _draft(session, replace(command, invoice_id=invoice_id), run)
-            return await _draft(session, command, run)
+        try:
+            return await self._draft_alone(command, run)
+        except CalculationFailed as failed:
+            await self._fail(command.merchant_id, failed)
+            raise
 
     @activity.defn
     async def finalize_invoice(self, ref: InvoiceRef) -> FinalizedInvoice:
@@ -100,6 +110,21 @@ class InvoiceActivities:
                 issued = issuing.Issued(terms=terms, invoice=invoice, now=ref.now)
                 await issuing.store(session, invoice.merchant_id, [], [issued])
             return _finalized(invoice)
+
+    async def _draft_alone(self, command: DraftInvoice, run: issuing.Run | None) -> DraftedInvoice:
+        async with self._database.transaction() as session:
+            for invoice_id in await invoices.due_before(
+                session, command.merchant_id, command.invoice_id, command.now
+            ):
+                await _draft(session, replace(command, invoice_id=invoice_id), run)
+            return await _draft(session, command, run)
+
+    async def _fail(self, merchant_id: str, failed: CalculationFailed) -> None:
+        """It stays CLOSING, and all that this means; its reason makes it FAILED for readers."""
+        async with self._database.transaction() as session:
+            await invoices.change(
+                session, merchant_id, failed.invoice_id, failure_reason=CalculationFailed.code
+            )
 
     async def _draft_together(
         self, merchant_id: str, asked: Sequence[_Asked]
@@ -148,7 +173,10 @@ async def _draft(
         return _drafted(command, invoice)
     check_transition("CLOSING", "CLOSED")
     terms = await drafts.terms_of(session, await _subscription(session, invoice))
-    draft = await drafts.of_invoice(session, terms, invoice)
+    try:
+        draft = await drafts.of_invoice(session, terms, invoice)
+    except InvalidValue as error:
+        raise CalculationFailed(invoice.id, error.message) from error
     drafted = issuing.Drafted(invoice=invoice, draft=draft, run=run)
     issued = issuing.Issued(terms=terms, invoice=invoice, now=command.now)
     is_issued = command.issue and invoice.auto_approve

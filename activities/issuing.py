@@ -116,6 +116,7 @@ def _drafted_columns(drafted: Drafted) -> dict[str, Any]:
         "usage_watermark": draft.watermark,
         "late_watermark": draft.late_watermark,
         "next_action_at": None,
+        "failure_reason": None,
     }
     if run is None:
         return columns

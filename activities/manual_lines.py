@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.errors import BillingError, Conflict, CurrencyMismatch, InvalidValue, NotFound
 from billing.ids import request_digest
+from billing.manual_lines import check_amount
 from models.base import new_id
 from models.database import Database
 from models.manual_lines import ManualLine
@@ -107,6 +108,7 @@ async def _check(
         raise StandardBillingOnly("Manual lines are for standard billing")
     if command.currency != subscription.currency:
         raise CurrencyMismatch(f"The subscription is billed in {subscription.currency}")
+    check_amount(command.quantity, command.unit_price)
     if command.invoice_id is None:
         if subscription.status == "terminated":
             raise Conflict("The subscription has ended: no invoice will come")

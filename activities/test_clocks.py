@@ -16,10 +16,11 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.database import Database
@@ -218,7 +219,7 @@ class TestClockActivities:
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             agenda.failed[workflow_id] = f"no answer within {MEMBER_LIMIT.seconds} s"
         except WorkflowUpdateFailedError as error:
-            agenda.failed[workflow_id] = str(error.cause)
+            agenda.failed[workflow_id] = await self._why(workflow_id, error)
         else:
             if answer is None:
                 agenda.failed[workflow_id] = "the workflow has failed"
@@ -226,6 +227,18 @@ class TestClockActivities:
                 agenda.ended.append(workflow_id)
             else:
                 agenda.due[workflow_id] = answer.next_due
+
+    async def _why(self, workflow_id: str, refused: WorkflowUpdateFailedError) -> str:
+        """What ended the member, where it ended over its work instead of answering."""
+        described = await self._client.get_workflow_handle(workflow_id).describe()
+        if described.status != WorkflowExecutionStatus.FAILED:
+            return str(refused.cause)
+        run = self._client.get_workflow_handle(workflow_id, run_id=described.run_id)
+        try:
+            await run.result(follow_runs=False)
+        except WorkflowFailureError as error:
+            return _told(error.cause)
+        return str(refused.cause)
 
     async def _ask(self, command: RunSlice, question: "_Question") -> TickAnswer | None:
         """The member's answer; None when it has failed.
@@ -287,6 +300,15 @@ class _Question:
     workflow_id: str
     now: datetime
     start: WorkflowStart | None
+
+
+def _told(failure: BaseException | None) -> str:
+    """What the program says of a failure, which Temporal's own only pass on."""
+    while not isinstance(failure, ApplicationError):
+        if not isinstance(failure, FailureError):
+            return str(failure)
+        failure = failure.cause
+    return failure.message
 
 
 def _are_subscriptions(members: Sequence[str]) -> bool:

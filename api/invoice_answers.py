@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.invoices import CalculationFailed
+from api import open_drafts
 from api.deps import PublicUrl, Session
 from api.item_answers import ResolvedItem, resolved
 from api.line_pages import LinesInput, cut
@@ -143,8 +145,12 @@ class Invoice(Wire):
         if row.status in UNOWED_STATUSES:
             unpaid = Decimal(0)
         is_payable = row.status == "ISSUED" and unpaid > 0
+        # To whoever waits for it, it is not closing any more; in its row it is, to be tried again.
+        has_failed = row.failure_reason is not None
         return cls.from_row(
             row,
+            status="FAILED" if has_failed else row.status,
+            failure_reason=row.failure_reason or standing.failure_reason,
             billing_anchor=standing.subscription.billing_anchor,
             billing_cadence=standing.subscription.billing_cadence,
             period_start=standing.period_start,
@@ -175,6 +181,23 @@ class Standing:
     item_count: int
     period_start: datetime
     period_end: datetime
+    failure_reason: str | None = None
+
+    @classmethod
+    def failed(cls, row: tables.Invoice, owner: Subscription) -> Self:
+        """One that cannot be calculated comes to nothing."""
+        return cls(
+            subscription=owner,
+            payment_url=None,
+            pdf_url=None,
+            subtotal=Decimal(0),
+            total_tax=Decimal(0),
+            grand_total=Decimal(0),
+            item_count=0,
+            period_start=row.period_start,
+            period_end=row.period_end,
+            failure_reason=CalculationFailed.code,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +276,9 @@ class InvoiceReader:
     ) -> tuple[Standing, list[tables.InvoiceLine]]:
         """What the invoice would bill if its period ended with the usage known now."""
         terms = await drafts.terms_of(self.session, owner)
-        draft = await drafts.of_invoice(self.session, terms, row)
+        draft = await open_drafts.calculated(self.session, terms, row)
+        if draft is None:
+            return Standing.failed(row, owner), []
         lines = drafts.line_rows(row, draft)
         with exact():
             subtotal = draft.totals.subtotal + draft.wallet_charge

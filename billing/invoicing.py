@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 
 from billing.currencies import minor_unit
 from billing.errors import Conflict, InvalidValue
-from billing.money import exact, round_half_up
+from billing.money import check_bookable, exact, round_half_up
 from billing.periods import Period
 from billing.proration import share
 from billing.rating import RatedLine
@@ -109,7 +109,7 @@ def totals(lines: Iterable[Amounts], currency: str, behavior: TaxBehavior) -> To
 
 
 def summed(lines: Iterable[Amounts], currency: str, behavior: TaxBehavior) -> Summed:
-    """The totals, with the steps to them."""
+    """The totals, with the steps to them; raises InvalidValue for more than can be booked."""
     digits = minor_unit(currency)
     price, tax = _sums(lines)
     rounded_tax = round_half_up(tax, digits)
@@ -122,6 +122,8 @@ def summed(lines: Iterable[Amounts], currency: str, behavior: TaxBehavior) -> Su
             # Plus zero: a negative zero loses its sign.
             subtotal = price.quantize(subtotal, rounding=ROUND_HALF_DOWN) + 0
         due = Totals(subtotal, rounded_tax, subtotal + rounded_tax)
+    for amount in (due.subtotal, due.tax, due.grand_total):
+        check_bookable(amount)
     return Summed(price, tax, digits, is_double_tie, due)
 
 

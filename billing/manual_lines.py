@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
+from billing.errors import InvalidValue
 from billing.late_usage import basis
 from billing.money import exact
 from billing.periods import Period
@@ -15,6 +17,9 @@ from billing.plan_change import ChangedFee
 from billing.proration import share
 from billing.rating import Origin, PriceTerms, RatedLine
 from billing.taxes import TaxBehavior, TaxSource, apply_tax
+
+# As many as a single quantity or price may have; a million such lines can still be booked.
+INTEGER_DIGITS_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,15 @@ class ManualLine:
     """What it was worked out from, where a plan change wrote it."""
     carried_from: str | None = None
     """The credit whose rest it is."""
+
+
+def check_amount(quantity: Decimal, unit_price: Decimal) -> None:
+    """Refuses a line that would keep its invoice from being calculated."""
+    with exact():
+        amount = quantity * unit_price
+    if amount and amount.adjusted() >= INTEGER_DIGITS_MAX:
+        message = f"With the quantity, at most {INTEGER_DIGITS_MAX} digits before the point"
+        raise InvalidValue(message, field="unitPrice")
 
 
 def rate_manual(line: ManualLine, behavior: TaxBehavior) -> RatedLine:

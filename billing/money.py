@@ -52,6 +52,12 @@ def round_half_up(amount: Decimal, digits: int) -> Decimal:
         return rounded or abs(rounded)
 
 
+def check_bookable(amount: Decimal) -> None:
+    """Refuses an amount that no ledger column holds."""
+    if amount and amount.adjusted() >= INTEGER_DIGITS_MAX:
+        raise InvalidValue("The amount is too large", field="amount")
+
+
 def to_minor_unit(amount: Decimal, currency: str) -> Decimal:
     """The amount as it can be due in this currency."""
     return round_half_up(amount, minor_unit(currency))
@@ -98,8 +104,7 @@ class Money:
         minor_unit(self.currency)
         if not self.amount.is_finite():
             raise InvalidValue("An amount is a finite number", field="amount")
-        if self.amount and self.amount.adjusted() >= INTEGER_DIGITS_MAX:
-            raise InvalidValue("The amount is too large", field="amount")
+        check_bookable(self.amount)
 
     def __add__(self, other: "Money") -> "Money":
         with exact():

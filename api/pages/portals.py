@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from api import open_drafts
 from api.links import CHECKOUT_PATH
 from billing.money import amount_text, text
 from models.base import wall_now
@@ -19,6 +20,7 @@ from models.queries import (
     subscriptions,
 )
 from models.queries import test_clocks as clocks
+from models.queries.draft_lines import Draft
 from models.subscriptions import Subscription
 
 INVOICES_MAX = 24
@@ -85,15 +87,8 @@ async def read_portal(session: AsyncSession, secret: str) -> Portal | None:
     current = running[0] if running and running[0].ended_to is not None else None
     uses: list[ShownUse] = []
     if current is not None:
-        draft = await drafts.of_invoice(session, terms, current)
-        uses = [
-            ShownUse(
-                line.price.display_name,
-                f"{text(line.quantity)} {draft.names[line.price.price_id].unit}",
-            )
-            for line in draft.lines
-            if line.price.kind == "metric" and not line.is_late
-        ]
+        draft = await open_drafts.calculated(session, terms, current)
+        uses = [] if draft is None else _uses(draft)
     return Portal(
         merchant_name=merchant.name,
         name=row.name,
@@ -103,6 +98,17 @@ async def read_portal(session: AsyncSession, secret: str) -> Portal | None:
         uses=uses,
         invoices=await _invoices(session, row),
     )
+
+
+def _uses(draft: Draft) -> list[ShownUse]:
+    return [
+        ShownUse(
+            line.price.display_name,
+            f"{text(line.quantity)} {draft.names[line.price.price_id].unit}",
+        )
+        for line in draft.lines
+        if line.price.kind == "metric" and not line.is_late
+    ]
 
 
 def _status(row: Subscription) -> str:

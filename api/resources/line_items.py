@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import Field, StringConstraints
 
 from activities.manual_lines import CreateManualLine
+from api import open_drafts
 from api.deps import Caller, Commands, Session, Transactions, anchor
 from api.idempotency import KeptRoute
 from api.item_answers import ResolvedItem, resolved
@@ -222,14 +223,15 @@ async def _pending(
     Before them what is written for later invoices, unless one invoice is asked for.
     """
     terms = await drafts.terms_of(session, subscription)
-    rows = await invoices.of_subscription(
+    opened = await invoices.of_subscription(
         session, scope.merchant_id, subscription.id, *OPEN_STATUSES
     )
     lines: list[Billed] = []
-    for invoice in reversed(rows):
+    for invoice in reversed(opened):
         if scope.invoice_id in (None, invoice.id):
-            draft = await drafts.of_invoice(session, terms, invoice)
-            lines += [Billed(line, invoice) for line in drafts.line_rows(invoice, draft)]
+            draft = await open_drafts.calculated(session, terms, invoice)
+            rows = [] if draft is None else drafts.line_rows(invoice, draft)
+            lines += [Billed(line, invoice) for line in rows]
     if scope.invoice_id is not None:
         return lines
     return [*await _waiting(session, terms, {each.line.id for each in lines}), *lines]

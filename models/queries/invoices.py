@@ -219,8 +219,12 @@ class InvoiceFilter:
 def newest_first(merchant_id: str, narrowed: InvoiceFilter) -> SelectOfScalar[Invoice]:
     """A merchant's invoices, as far as the filter lets them through."""
     statement = sqlmodel.select(Invoice).where(Invoice.merchant_id == merchant_id)
-    if narrowed.status is not None:
+    if narrowed.status == "FAILED":
+        statement = statement.where(col(Invoice.failure_reason).is_not(None))
+    elif narrowed.status is not None:
         statement = statement.where(Invoice.status == narrowed.status)
+    if narrowed.status == "CLOSING":
+        statement = statement.where(col(Invoice.failure_reason).is_(None))
     if narrowed.subscription_id is not None:
         statement = statement.where(Invoice.subscription_id == narrowed.subscription_id)
     if narrowed.customer_id is not None:

@@ -106,6 +106,13 @@ class TestTotals:
         hair = "0.004999999999999999999"
         assert totals(amounts((hair, "0")), "USD", "exclusive").subtotal == 0
 
+    @pytest.mark.parametrize("pair", [("9" * 26, "1"), ("1" + "0" * 26, "0"), ("0", "-1e26")])
+    def test_what_no_ledger_column_holds_is_refused(self, pair: tuple[str, str]) -> None:
+        """26 digits before the point: the sum of both counts too."""
+        assert totals(amounts(("9" * 26, "0")), "USD", "exclusive").subtotal == Decimal("9" * 26)
+        with pytest.raises(InvalidValue, match="too large"):
+            totals(amounts(pair), "USD", "exclusive")
+
     @pytest.mark.parametrize(
         ("price", "tax", "behavior", "expected"),
         [
