@@ -76,6 +76,14 @@ async def edit(session: AsyncSession, terms: Terms, command: EditIntervals) -> E
     )
 
 
+async def keep_values(session: AsyncSession, merchant_id: str, archived: Mapping[str, str]) -> None:
+    """Where a price's id takes another value, terms that name it go on with the id of the old one.
+
+    Called by whoever moves the values, in the same transaction; both ids are price ids.
+    """
+    await intervals.move_prices(session, merchant_id, archived)
+
+
 async def _running(session: AsyncSession, subscription: Subscription) -> Invoice:
     running = await invoices.of_subscription(
         session, subscription.merchant_id, subscription.id, "ACTIVE"

@@ -31,6 +31,16 @@ async def get(session: AsyncSession, merchant_id: str, metric_id: str) -> Billab
     return (await session.exec(statement)).one_or_none()
 
 
+async def among(
+    session: AsyncSession, merchant_id: str, metric_ids: Collection[str]
+) -> dict[str, BillableMetric]:
+    """Those of these metrics that the merchant has, by id."""
+    statement = select(BillableMetric).where(
+        BillableMetric.merchant_id == merchant_id, col(BillableMetric.id).in_(metric_ids)
+    )
+    return {metric.id: metric for metric in await session.exec(statement)}
+
+
 async def quantity_paths(
     session: AsyncSession, merchant_id: str, types: Collection[str]
 ) -> dict[str, str]:

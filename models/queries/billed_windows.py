@@ -14,14 +14,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.adjustments import Adjustment, kept_share, rule_of
 from billing.bounds import QuantityRule
 from billing.interval_terms import kept_interval
-from billing.late_usage import LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS, Reading
+from billing.late_usage import DISPLAY_SUFFIX, LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS, Reading
 from billing.money import exact
 from billing.periods import Period, boundary, index_at, period_at
 from billing.rating import NO_USES, Billed, PriceTerms, Uses
+from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
 from models.organizations import Merchant
-from models.queries import adjustments, usage, usage_charges
-from models.queries.terms import PriceSet, Terms
+from models.queries import adjustments, billable_metrics, usage, usage_charges
+from models.queries.terms import Terms, prices_named
 
 UNBILLED = ("CANCELLED", "PROJECTED")
 
@@ -34,6 +35,8 @@ class BilledWindow:
     """
 
     price_id: str
+    metric_id: str
+    display_name: str
     name: str
     """What a bound knows the price by: its key in the plan, or its id."""
     period: Period
@@ -46,8 +49,8 @@ class BilledWindow:
     counted: Decimal
     """What the last invoice that billed it counted, before a deal."""
     adjustment_ids: Sequence[str]
-    own_terms: Mapping[str, Any] | None
-    """What it was rated from, where an interval of the subscription set its terms."""
+    origin: Mapping[str, Any]
+    """What it was rated from; empty of a line from before that was kept."""
 
     def rule(self, deal: Mapping[str, Adjustment]) -> QuantityRule:
         """What a deal did to its quantity."""
@@ -113,6 +116,8 @@ def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice], terms: Ter
     period = Period(first.period_start, first.period_end)
     return BilledWindow(
         price_id=first.price_id or "",
+        metric_id=first.source_id,
+        display_name=first.display_name.removesuffix(DISPLAY_SUFFIX),
         name=origin.get("key") or first.price_id or "",
         period=period,
         side=_kept_period(origin["period"]) if "period" in origin else period,
@@ -122,7 +127,7 @@ def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice], terms: Ter
         billed=Billed(quantity, amount, last.carried, first.invoice_id),
         counted=_counted(last),
         adjustment_ids=first.adjustment_ids,
-        own_terms=origin if "interval_id" in origin else None,
+        origin=origin,
     )
 
 
@@ -152,26 +157,60 @@ def looked_back_to(terms: Terms, billed_to: datetime) -> datetime:
     return min(few, billed_to - timedelta(days=LOOKED_BACK_DAYS))
 
 
-def as_billed(price: PriceTerms, window: BilledWindow) -> PriceTerms:
-    """The price with the tax of its period: a correction is taxed like what it corrects.
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The prices and the metrics that windows were billed by."""
 
-    Terms of the subscription's own are those of the period too; the catalogue does not know them.
+    prices: Mapping[str, PriceTerms]
+    metrics: Mapping[str, BillableMetric]
+
+    def metric(self, window: BilledWindow) -> BillableMetric:
+        """What the window was read from."""
+        return self.metrics[window.metric_id]
+
+    def price(self, window: BilledWindow) -> PriceTerms:
+        """The price as the window was billed: its id may stand for another value by now."""
+        return as_billed(self.prices[window.price_id], window)
+
+
+async def catalogue_of(
+    session: AsyncSession, terms: Terms, windows: Sequence[BilledWindow]
+) -> Catalogue:
+    """What the windows name; a price that has moved to another metric leaves its own to be read."""
+    found = await prices_named(session, terms, {each.price_id for each in windows})
+    metrics = dict(found.metrics)
+    left = {each.metric_id for each in windows} - metrics.keys()
+    if left:
+        metrics |= await billable_metrics.among(session, terms.subscription.merchant_id, left)
+    return Catalogue({each.price_id: each for each in found.prices}, metrics)
+
+
+def as_billed(price: PriceTerms, window: BilledWindow) -> PriceTerms:
+    """The price with what its period was billed by: metric, rate, scope and tax.
+
+    A correction is charged like what it corrects. A line from before its origin was kept knows
+    its metric and its tax, and takes the rate of today.
     """
-    taxed = replace(
+    origin = window.origin
+    billed = replace(
         price,
+        kind="metric",
+        source_id=window.metric_id,
+        display_name=window.display_name,
         tax_rate=window.tax_rate,
         tax_source="corrected_line",
         key=window.name if window.name != window.price_id else "",
     )
-    own = window.own_terms
-    if own is None:
-        return taxed
+    if "model" not in origin:
+        return billed
     return replace(
-        taxed,
-        model=own["model"],
-        properties=own["properties"],
-        interval_id=own["interval_id"],
-        interval=kept_interval(own["interval"]) if "interval" in own else None,
+        billed,
+        model=origin["model"],
+        properties=origin["properties"],
+        in_scope=not origin.get("is_out_of_scope", False),
+        is_instant=origin.get("is_instant", False),
+        interval_id=origin.get("interval_id", ""),
+        interval=kept_interval(origin["interval"]) if "interval" in origin else None,
     )
 
 
@@ -187,19 +226,18 @@ async def readings_of(
     session: AsyncSession,
     terms: Terms,
     windows: Sequence[BilledWindow],
-    prices: PriceSet,
+    metrics: Mapping[str, BillableMetric],
     deal: Mapping[str, Adjustment],
 ) -> list[Reading]:
     """What each window's usage comes to now, one statement a period, and what deal it is under."""
     merchant_id = terms.subscription.merchant_id
-    sources = {each.price_id: each.source_id for each in prices.prices}
     sums: dict[Period, Mapping[str, usage.Reading]] = {}
     for period in dict.fromkeys(each.period for each in windows):
-        metrics = {sources[each.price_id] for each in windows if each.period == period}
+        read = {each.metric_id for each in windows if each.period == period}
         sums[period] = await usage.usage_sums(
             session,
             merchant_id,
-            [prices.metrics[each] for each in metrics],
+            [metrics[each] for each in read],
             customer_id=terms.customer.id,
             subscription_id=terms.subscription.id,
             external_id=terms.customer.external_id,
@@ -213,12 +251,12 @@ async def readings_of(
     readings = []
     for each in windows:
         added = accrued[each.invoice_id].get(each.price_id)
-        read = sums[each.period][sources[each.price_id]]
+        found = sums[each.period][each.metric_id]
         readings.append(
             Reading(
-                read.value,
+                found.value,
                 NO_USES if added is None else Uses(added.quantity, added.price),
-                read.event_count,
+                found.event_count,
                 rule=each.rule(deal),
                 kept=kept_share(each.period, each.reaching(deal)),
             )

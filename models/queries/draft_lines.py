@@ -34,6 +34,10 @@ class Draft:
     late_watermark: str | None
     """The same, where earlier periods were looked at too."""
 
+    def names_of(self, line: RatedLine) -> SourceNames:
+        """What a line names; one of late usage is found by its metric."""
+        return self.names[line.price.source_id if line.is_late else line.price.price_id]
+
     @property
     def grand_total(self) -> Decimal:
         return self.totals.grand_total + self.wallet_charge
@@ -59,7 +63,7 @@ def line_columns(invoice: Invoice, draft: Draft) -> list[dict[str, Any]]:
 def _line(
     invoice: Invoice, draft: Draft, line: RatedLine, position: int, calculated_at: str
 ) -> dict[str, Any]:
-    price, names = line.price, draft.names[line.price.price_id]
+    price, names = line.price, draft.names_of(line)
     origin = document_of(line)
     origin["calculated_at"] = calculated_at
     return {

@@ -25,13 +25,13 @@ from models.queries import usage_charges, usage_voids
 from models.queries.billed_windows import (
     UNBILLED,
     BilledWindow,
-    as_billed,
     billing_period,
+    catalogue_of,
     deal_of,
     readings_of,
     windows_of,
 )
-from models.queries.terms import SourceNames, Terms, metered_prices
+from models.queries.terms import SourceNames, Terms, metric_names
 from models.usage import UsageEvent
 
 OPEN = ("ACTIVE", "CLOSING")
@@ -39,7 +39,10 @@ OPEN = ("ACTIVE", "CLOSING")
 
 @dataclass(frozen=True, slots=True)
 class LateUsage:
-    """The corrections; `is_complete` says whether earlier periods were looked at."""
+    """The corrections; `is_complete` says whether earlier periods were looked at.
+
+    Names stand under the metrics' ids: a price's id may stand for another metric by now.
+    """
 
     lines: Sequence[RatedLine]
     names: Mapping[str, SourceNames]
@@ -52,10 +55,9 @@ async def late_usage(session: AsyncSession, terms: Terms, invoice: Invoice | Non
     if any(each.status in OPEN for each in earlier):
         return LateUsage([], {}, is_complete=False)
     windows = await windows_of(session, terms, earlier)
-    prices = await metered_prices(session, terms, {each.price_id for each in windows})
-    metrics = {key: metric for key, metric in prices.metrics.items() if metric.late_usage == "bill"}
-    by_id = {each.price_id: each for each in prices.prices if each.source_id in metrics}
-    wanted = [each for each in windows if each.price_id in by_id]
+    catalogue = await catalogue_of(session, terms, windows)
+    wanted = [each for each in windows if catalogue.metric(each).late_usage == "bill"]
+    metrics = {each.metric_id: catalogue.metric(each) for each in wanted}
     changed = await _changed(session, terms, wanted, metrics.values())
     deal = await deal_of(session, terms, wanted)
     moved = [
@@ -64,17 +66,18 @@ async def late_usage(session: AsyncSession, terms: Terms, invoice: Invoice | Non
         if any(each in changed for each in group)
     ]
     flat = [each for group in moved for each in group]
-    readings = iter(await readings_of(session, terms, flat, prices, deal))
+    readings = iter(await readings_of(session, terms, flat, metrics, deal))
     lines = []
     for group in moved:
-        billed_as = [as_billed(by_id[each.price_id], each) for each in group]
+        billed_as = [catalogue.price(each) for each in group]
         found = _with_bounds(group, billed_as, [next(readings) for _ in group])
         for each, price, reading in zip(group, billed_as, found, strict=True):
             line = late_line(price, each.period, each.billed, reading, terms.behavior)
             if line is not None:
                 lines.append(replace(line, adjustment_ids=tuple(each.adjustment_ids)))
     lines.sort(key=lambda line: line.window.start)
-    return LateUsage(lines, prices.names, is_complete=True)
+    names = {key: metric_names(metric) for key, metric in metrics.items()}
+    return LateUsage(lines, names, is_complete=True)
 
 
 def _bounded_together(

@@ -23,11 +23,12 @@ from models.queries.billed_windows import (
     UNBILLED,
     BilledWindow,
     billing_period,
+    catalogue_of,
     deal_of,
     readings_of,
     windows_of,
 )
-from models.queries.terms import Terms, metered_prices
+from models.queries.terms import Terms
 
 
 def cut_by(
@@ -94,16 +95,14 @@ async def _counted(
     session: AsyncSession, terms: Terms, sides: Sequence[BilledWindow]
 ) -> list[Decimal]:
     """What each side comes to now; of a metric that ignores what is late, what was billed."""
-    prices = await metered_prices(session, terms, {each.price_id for each in sides})
-    by_id = {each.price_id: each for each in prices.prices}
+    catalogue = await catalogue_of(session, terms, sides)
     deal = await deal_of(session, terms, sides)
     counted = []
     for window, now in zip(
-        sides, await readings_of(session, terms, sides, prices, deal), strict=True
+        sides, await readings_of(session, terms, sides, catalogue.metrics, deal), strict=True
     ):
-        price = by_id[window.price_id]
-        is_late_billed = prices.metrics[price.source_id].late_usage == "bill"
-        read = rate_usage(price, now.usage, now.uses)[0]
+        is_late_billed = catalogue.metric(window).late_usage == "bill"
+        read = rate_usage(catalogue.price(window), now.usage, now.uses)[0]
         counted.append(now.rule.waive(read if is_late_billed else window.counted))
     return counted
 

@@ -1,12 +1,12 @@
 """The statements of intervals: what stands, what was changed, and how billing sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import case, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -60,6 +60,18 @@ async def stored(session: AsyncSession, merchant_id: str, subscription_id: str) 
         .order_by(col(SubscriptionInterval.start_date), col(SubscriptionInterval.id))
     )
     return [_interval(row) for row in rows.all()]
+
+
+async def move_prices(session: AsyncSession, merchant_id: str, moved: Mapping[str, str]) -> None:
+    """Lets intervals that name the old ids name the new ones."""
+    if not moved:
+        return
+    named = col(SubscriptionInterval.price_id)
+    await session.exec(
+        update(SubscriptionInterval)
+        .where(col(SubscriptionInterval.merchant_id) == merchant_id, named.in_(moved))
+        .values(price_id=case(dict(moved), value=named))
+    )
 
 
 async def overlays(session: AsyncSession, terms: Terms) -> Overlays:

@@ -91,6 +91,77 @@ def a_price_is_kept_for_an_interval(shop: Shop) -> Telling:
     assert shop.http.delete(f"/v0/prices/{extra.price_id}").status_code == 204
 
 
+def late_usage_at_the_price_of_its_period(shop: Shop) -> Telling:
+    """March: 10 x 2.00. Version 2 asks 5.00 for the same id; 1 unit of March comes late: 2.00.
+
+    April: 3 units at 2.00, since the version came after April began, and the late one: 8.00.
+    """
+    metric = shop.metric("Units")
+    old, new = (shop.meter("Units", price, of=metric) for price in ("2", "5"))
+    plan = _replace(shop, old, stable=True)
+    contract = shop.subscribe(plan)
+    shop.use(contract, old, 10, "2025-03-10")
+    yield at("2025-04-05")
+    shop.mint(plan, units=new)
+    shop.use(contract, old, 1, "2025-03-11")
+    shop.use(contract, old, 3, "2025-04-11")
+    yield NEXT
+    assert _totals(shop, contract)[:2] == ["ISSUED 20.00", "ISSUED 8.00"]
+
+
+def late_usage_of_the_meter_of_its_period(shop: Shop) -> Telling:
+    """The same id prices another metric from version 2 on; what that one read in March is not sold.
+
+    March: 10 calls x 2.00. Late: 1 call x 2.00. April: 3 calls x 2.00, so 8.00 in May; May: 4
+    storage x 5.00 = 20.00.
+    """
+    calls, storage = shop.meter("Calls", "2"), shop.meter("Storage", "5")
+    plan = shop.plan(keyed={"units": calls})
+    contract = shop.subscribe(plan)
+    shop.use(contract, calls, 10, "2025-03-10")
+    yield at("2025-04-05")
+    shop.mint(plan, units=storage)
+    shop.use(contract, calls, 1, "2025-03-11")
+    shop.use(contract, storage, 100, "2025-03-11")
+    shop.use(contract, calls, 3, "2025-04-11")
+    shop.use(contract, storage, 4, "2025-05-11")
+    yield NEXT
+    assert _totals(shop, contract)[:2] == ["ISSUED 20.00", "ISSUED 8.00"]
+    lines = {each.invoice_display_name: each for each in shop.lines(contract, 1)}
+    assert lines["Calls (late usage)"].metric_name == "Calls"
+    yield at("2025-06-02")
+    assert _totals(shop, contract)[2] == "ISSUED 20.00"
+
+
+def own_terms_keep_what_they_price(shop: Shop) -> Telling:
+    """Calls at 1.00 by the subscription's own terms, whatever its plan sells under that id later.
+
+    10 calls: 10.00 each month; 7 of storage, which this subscription does not buy: nothing.
+    """
+    calls, storage = shop.meter("Calls", "2"), shop.meter("Storage", "5")
+    plan = shop.plan(keyed={"units": calls})
+    contract = shop.subscribe(plan)
+    line = {
+        "priceKey": "units",
+        "unitPrice": "1",
+        "baseQuantity": "1",
+        "billingCadence": "P1M",
+        "billingMode": "arrears",
+        "startDate": "2025-03-01T00:00:00Z",
+    }
+    path = f"/v0/subscriptions/{contract.id}/intervals"
+    assert shop.http.post(path, json={"add": [line]}).status_code == 200
+    for month in ("03", "04"):
+        shop.use(contract, calls, 10, f"2025-{month}-10")
+        shop.use(contract, storage, 7, f"2025-{month}-10")
+    yield at("2025-03-20")
+    shop.mint(plan, units=storage)
+    (standing,) = shop.http.get(path).json()["intervals"]
+    assert (standing["priceKey"], standing["unitPrice"]) == ("units", "1")
+    yield NEXT
+    assert _totals(shop, contract)[:2] == ["ISSUED 10.00", "ISSUED 10.00"]
+
+
 def test_tale(tale: Tale, playbill: Playbill) -> None:
     playbill.tell(tale)
 
