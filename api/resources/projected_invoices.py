@@ -18,6 +18,7 @@ from billing.invoicing import due_at
 from billing.periods import Period
 from models import invoices as tables
 from models.base import wall_now
+from models.organizations import Merchant
 from models.queries import drafts, organizations, projections, subscriptions, test_clocks
 from models.queries.drafts import Terms
 from models.queries.projections import Projection
@@ -73,13 +74,15 @@ async def list_projected_invoices(
     merchant = found(await organizations.get(session, merchant_id), "merchant")
     projected = await projections.project(session, terms, wanted.span(now), now)
     shown = projected[paging.offset :][: paging.limit]
-    answers = [_answer(terms, each, merchant.grace_period) for each in shown]
+    answers = [_answer(terms, each, merchant) for each in shown]
     return listing(answers, len(projected), paging)
 
 
-def _answer(terms: Terms, projected: Projection, grace_period: str) -> Invoice:
+def _answer(terms: Terms, projected: Projection, merchant: Merchant) -> Invoice:
     owner = terms.subscription
-    grace_end = parse_duration(grace_period).after(projected.moment)
+    grace_end = projected.moment
+    if projected.has_grace:
+        grace_end = parse_duration(merchant.grace_period).after(grace_end)
     row = tables.Invoice(
         id=derived_id("inv", owner.id, projected.sequence_number, "projected"),
         merchant_id=owner.merchant_id,
@@ -88,6 +91,7 @@ def _answer(terms: Terms, projected: Projection, grace_period: str) -> Invoice:
         plan_version_id=projected.version_id,
         sequence_number=projected.sequence_number,
         status="PROJECTED",
+        auto_approve=merchant.auto_approve,
         currency=owner.currency,
         tax_behavior=terms.behavior,
         period_start=projected.draft.period.start,

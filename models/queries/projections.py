@@ -29,6 +29,8 @@ class Projection:
     version_id: str
     moment: datetime
     """The boundary that it bills."""
+    has_grace: bool
+    """Whether usage that comes late is waited for; a start has none."""
     draft: Draft
 
 
@@ -63,6 +65,7 @@ async def project(
                     sequence_number=number,
                     version_id=step.ended_version_id,
                     moment=_moment(step),
+                    has_grace=step.ended is not None,
                     draft=draft,
                 )
             )
