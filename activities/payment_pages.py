@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -87,11 +87,15 @@ class CreateSetup:
 
 async def create_payment(session: AsyncSession, command: CreatePayment) -> CreatedPayment:
     """Writes a one-off payment, its page and the start of its collection."""
+    row = _payment_row(command)
+    # First of all: who repeats a request is not told that its customer is gone since.
+    repeated = await _repeated(session, row)
+    if repeated is not None:
+        return repeated
     if command.customer_id is not None:
         await _living_customer(session, command.merchant_id, command.customer_id)
-    row = _payment_row(command)
     if not await payments.add_payment(session, row):
-        return await _repeated(session, command, row)
+        return await _repeated(session, row) or _refuse_key()
     await payments.add_session(session, _payment_session(command, row))
     await outbox.add(
         session,
@@ -259,10 +263,17 @@ def _payment_session(command: CreatePayment, row: Payment) -> PaymentSession:
     )
 
 
-async def _repeated(session: AsyncSession, command: CreatePayment, row: Payment) -> CreatedPayment:
-    first = await payments.payment_by_key(
-        session, command.merchant_id, command.idempotency_key or ""
-    )
-    if first is None or first.request_digest != row.request_digest:
-        raise Conflict("The idempotency key was used for another payment")
+async def _repeated(session: AsyncSession, row: Payment) -> CreatedPayment | None:
+    """The payment that the key made already; None where it is new, or there is none."""
+    if row.idempotency_key is None:
+        return None
+    first = await payments.payment_by_key(session, row.merchant_id, row.idempotency_key)
+    if first is None:
+        return None
+    if first.request_digest != row.request_digest:
+        _refuse_key()
     return CreatedPayment(first.id, created=False)
+
+
+def _refuse_key() -> NoReturn:
+    raise Conflict("The idempotency key was used for another payment")

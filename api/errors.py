@@ -192,7 +192,9 @@ _NOT_A_FIELD = re.compile(r"^(?![a-z][A-Za-z0-9_]*$)|[-\[(]|^(str|int|float|bool
 
 
 def wire_path(location: Sequence[str | int]) -> str:
-    """The dotted path of a field as the caller wrote it: `tiers[1].upTo`."""
+    """The dotted path of a field as the caller wrote it: `tiers[1].upTo`; or a header's name."""
+    if location[0] == "header" and len(location) > 1:
+        return str(location[1])
     path = ""
     for part in location[1:] if len(location) > 1 else location:
         if isinstance(part, int):

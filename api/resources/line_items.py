@@ -159,12 +159,13 @@ class _Door:
 
     async def write(self, merchant_id: str, body: NewLineItem) -> tuple[LineItem, bool]:
         """The line, and whether this call made it."""
-        now = await self._checked(merchant_id, body)
+        key = self.header or body.idempotency_key
+        now = await self._checked(merchant_id, body, key)
         # Dumped, a rate is the number that the wire has; inside it stays exact.
         members = body.model_dump() | {
             "quantity": body.quantity,
             "unit_price": body.unit_price,
-            "idempotency_key": self.header or body.idempotency_key,
+            "idempotency_key": key,
         }
         command = CreateManualLine(merchant_id=merchant_id, **members)
         created = await self.commands.create_manual_line(command, now)
@@ -176,13 +177,17 @@ class _Door:
             terms = await drafts.terms_of(session, owner)
             return LineItem.written(row, manual_lines.rated(terms, row)), created.created
 
-    async def _checked(self, merchant_id: str, body: NewLineItem) -> datetime:
-        """Refuses an item of another product; returns the subscription's time."""
+    async def _checked(self, merchant_id: str, body: NewLineItem, key: str | None) -> datetime:
+        """Refuses an item of another product; returns the subscription's time.
+
+        What is repeated was judged already: its item may be archived since.
+        """
         wanted = Wanted(body.subscription_id, body.invoice_id, None, frozenset())
         async with self.transactions.transaction() as session:
             owner = await _subscription(session, merchant_id, wanted)
             terms = await drafts.terms_of(session, owner)
-            await anchor(session, merchant_id, body.item_id, terms.plan.product_id)
+            if key is None or await manual_lines.by_key(session, merchant_id, key) is None:
+                await anchor(session, merchant_id, body.item_id, terms.plan.product_id)
             return await test_clocks.now_of(session, merchant_id, owner.test_clock_id, wall_now())
 
 

@@ -161,6 +161,28 @@ async def test_lines_come_with_their_items_and_how_they_were_calculated(
     assert len(everything["items"][0]["externalReferences"]) == 2
 
 
+async def test_a_repeated_line_is_answered_whatever_came_since(shop: Shop, living: Client) -> None:
+    """Its item is archived before the request comes again; a new line of it is refused."""
+    product = await shop.product()
+    item = await shop.post("/v0/items", merchantId=shop.merchant_id, name="Rent", catalogId=product)
+    _, usage = await shop.metric_price(product, "0.002")
+    made = await shop.subscribe(await shop.plan(product, usage))
+    body = {
+        "subscriptionId": made["id"], "displayName": "Work", "currency": "USD",
+        "quantity": 1, "unitPrice": 5, "itemId": item["id"],
+    }  # fmt: skip
+    key = {"Idempotency-Key": "work"}
+    first = await living.post(PATH, json=body, headers=key)
+    archived = await living.patch(f"/v0/items/{item['id']}", json={"archived": True})
+    assert (first.status_code, archived.status_code) == (201, 200)
+    again = await living.post(PATH, json=body, headers=key)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert (await living.post(PATH, json=body | {"unitPrice": 6}, headers=key)).status_code == 409
+    assert (await living.post(PATH, json=body)).json()["code"] == "ITEM_ARCHIVED"
+    refused = await living.post(PATH, json=body, headers={"Idempotency-Key": "k" * 256})
+    assert refused.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
 async def test_somebodys_lines_must_be_named(
     shop: Shop, living: Client, stranger_client: Client
 ) -> None:

@@ -49,6 +49,17 @@ async def test_the_same_key_again_is_the_first_payment(living: Client) -> None:
     assert first.json() == again.json()
 
 
+async def test_a_repeated_key_is_answered_whatever_came_since(shop: Shop, living: Client) -> None:
+    """The first answer was lost, and the customer was deleted before the request came again."""
+    wanted = body(customerId=await shop.customer(), idempotencyKey="k")
+    first = await shop.post(PATH, **wanted)
+    assert (await living.delete(f"/v0/customers/{wanted['customerId']}")).status_code == 204
+    again = await living.post(PATH, json=wanted)
+    assert (again.status_code, again.json()) == (200, first)
+    assert (await living.post(PATH, json=wanted | {"amount": "11.00"})).status_code == 409
+    assert (await living.post(PATH, json=wanted | {"idempotencyKey": "new"})).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("members", "field"),
     [
