@@ -18,7 +18,7 @@ from models.invoices import Invoice, InvoiceLine
 from models.manual_lines import ManualLine
 from models.queries import customer_credits as credits_of
 from models.queries import invoices, ledger, manual_lines, subscriptions
-from models.queries.terms import Terms, rate_of, terms_of
+from models.queries.terms import Terms, behavior_of, rate_of, terms_of
 from models.subscriptions import Subscription
 
 
@@ -96,14 +96,21 @@ async def arise(session: AsyncSession, terms: Terms, invoice: Invoice, now: date
     owner = terms.subscription
     waiting = await manual_lines.unbilled(session, owner.merchant_id, owner.id)
     rate = rate_of(terms).rate
-    rests = [_rest_of_line(row, rate) for row in waiting]
+    behavior = behavior_of(invoice)
+    rests = [_rest_of_line(row, rate, behavior) for row in waiting]
     rests += [
-        _Rest(row.id, row.display_name, -row.carried, row.tax_rate)
+        _Rest(
+            row.id,
+            row.display_name,
+            -row.carried,
+            row.tax_rate,
+            (row.origin or {}).get("behavior", behavior),
+        )
         for row in await _cut_corrections(session, invoice)
     ]
     for rest in rests:
         if rest.amount > 0:
-            await _add(session, terms, invoice, rest, now)
+            await _add(session, invoice, rest, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +119,12 @@ class _Rest:
     display_name: str
     amount: Decimal
     tax_rate: Decimal
+    behavior: TaxBehavior
 
 
-def _rest_of_line(row: ManualLine, tax_rate: Decimal) -> _Rest:
-    return _Rest(row.id, row.display_name, -row.quantity * row.unit_price, tax_rate)
+def _rest_of_line(row: ManualLine, tax_rate: Decimal, behavior: TaxBehavior) -> _Rest:
+    amount = -row.quantity * row.unit_price
+    return _Rest(row.id, row.display_name, amount, tax_rate, behavior)
 
 
 async def _cut_corrections(session: AsyncSession, invoice: Invoice) -> Sequence[InvoiceLine]:
@@ -124,11 +133,8 @@ async def _cut_corrections(session: AsyncSession, invoice: Invoice) -> Sequence[
     return [line for line in lines if line.carried and line.kind != "manual"]
 
 
-async def _add(
-    session: AsyncSession, terms: Terms, invoice: Invoice, rest: _Rest, now: datetime
-) -> None:
-    behavior: TaxBehavior = terms.behavior
-    owed = rules.owed_back(rest.amount, rest.tax_rate, behavior, invoice.currency)
+async def _add(session: AsyncSession, invoice: Invoice, rest: _Rest, now: datetime) -> None:
+    owed = rules.owed_back(rest.amount, rest.tax_rate, rest.behavior, invoice.currency)
     if owed.grand_total <= 0:
         # Less than the smallest coin: nobody can pay it.
         return
@@ -142,7 +148,7 @@ async def _add(
         display_name=rest.display_name,
         currency=invoice.currency,
         rest=rest.amount,
-        tax_behavior=behavior,
+        tax_behavior=rest.behavior,
         tax_rate=rest.tax_rate,
         subtotal=owed.subtotal,
         tax=owed.tax,

@@ -52,6 +52,8 @@ class PlannedChange:
 async def plan(session: AsyncSession, terms: Terms, command: ChangePlan) -> PlannedChange:
     """What the change would bill; it writes nothing."""
     running = await _running(session, terms, command.now)
+    # Both plans' lines are written on it: what it cannot tax as the other plan does is refused.
+    terms = terms.on(running)
     new = await _target(session, terms, command)
     if command.at == "period_end":
         boundary = running.next_action_at or command.now
@@ -125,7 +127,7 @@ async def _target(session: AsyncSession, terms: Terms, command: ChangePlan) -> T
     )
     if living is not None:
         raise PlanNotChangeable("The customer has a subscription of that plan")
-    new = replace(terms, plan=target)
+    new = replace(terms, plan=target, tax_behavior=None)
     check_plans(plan_changes.plan_terms(terms), plan_changes.plan_terms(new))
     own = await subscription_intervals.stored(session, command.merchant_id, subscription.id)
     if any(each.end is None or each.end > command.now for each in own):

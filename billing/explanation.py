@@ -48,6 +48,7 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         "part": None if origin.part is None else str(origin.part),
         "change": origin.change and change_document(origin.change),
         "carried_from": origin.carried_from,
+        "behavior": origin.behavior,
     }
     if origin.uses.quantity or origin.uses.amount:
         found["uses"] = [text(origin.uses.quantity), text(origin.uses.amount)]
@@ -275,6 +276,7 @@ def _origin(line: KeptLine) -> Origin:
         change=kept_change(document["change"]) if "change" in document else None,
         carried_from=document.get("carried_from"),
         together=_together(document["together"]) if "together" in document else None,
+        behavior=document.get("behavior"),
     )
 
 

@@ -93,8 +93,9 @@ def with_carried(
 
 
 def basis(line: RatedLine, behavior: TaxBehavior) -> Decimal:
-    """What a line's price came to, in the catalogue's terms."""
-    return line.total_amount if behavior == "inclusive" else line.total_price
+    """What a line's price came to, in the catalogue's terms (of its own period, if it is late)."""
+    kept = None if line.origin is None else line.origin.behavior
+    return line.total_amount if (kept or behavior) == "inclusive" else line.total_price
 
 
 def amount_before(price: PriceTerms, billed: Billed) -> Decimal:

@@ -170,6 +170,7 @@ class Origin:
     carried_from: str | None = None
     """The line whose invoice could not bear what this one gives back."""
     together: Together | None = None  # What bounded it, where that is more than itself.
+    behavior: TaxBehavior | None = None  # Of a corrected period, where its invoice's is another.
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +185,7 @@ class RatedLine:
     total_tax: Decimal
     total_amount: Decimal
     fraction: Fraction
-    is_late: bool = False
-    """It corrects a period that was billed before."""
+    is_late: bool = False  # It corrects a period that was billed before.
     carried: Decimal = Decimal(0)
     """What it gives back and its invoice cannot take; see `billing.late_usage`."""
     origin: Origin | None = None

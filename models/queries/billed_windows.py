@@ -18,11 +18,12 @@ from billing.late_usage import DISPLAY_SUFFIX, LOOKED_BACK_DAYS, LOOKED_BACK_PER
 from billing.money import exact
 from billing.periods import Period, boundary, index_at, period_at
 from billing.rating import NO_USES, Billed, PriceTerms, Uses
+from billing.taxes import TaxBehavior
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
 from models.organizations import Merchant
 from models.queries import adjustments, billable_metrics, usage, usage_charges
-from models.queries.terms import Terms, prices_named
+from models.queries.terms import Terms, behavior_of, prices_named
 
 UNBILLED = ("CANCELLED", "PROJECTED")
 
@@ -45,6 +46,8 @@ class BilledWindow:
     invoice_id: str
     watermark: str
     tax_rate: Decimal
+    behavior: TaxBehavior
+    """Of the invoice that billed it first: what is billed of it later is taxed in the same way."""
     billed: Billed
     counted: Decimal
     """What the last invoice that billed it counted, before a deal."""
@@ -89,7 +92,7 @@ async def windows_of(
         key = (line.price_id or "", line.period_start, line.period_end, own)
         found.setdefault(key, []).append(line)
     return [
-        _window(lines, billing, terms)
+        _window(lines, billing)
         for _, lines in sorted(found.items())
         if any(line.kind == "metric" for line in lines)
     ]
@@ -103,16 +106,17 @@ def _kept_since(terms: Terms) -> ColumnElement[datetime]:
     return func.coalesce(kept.scalar_subquery(), text("'-infinity'::timestamptz"))
 
 
-def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice], terms: Terms) -> BilledWindow:
+def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice]) -> BilledWindow:
     readings = [line for line in lines if line.kind == "metric"]
     first, last = readings[0], readings[-1]
     at = next(at for at, each in enumerate(billing) if each.id == first.invoice_id)
     marks = [billing[at].usage_watermark]
     marks += [each.late_watermark for each in billing[at + 1 :]]
+    origin = first.origin or {}
+    behavior: TaxBehavior = origin.get("behavior") or behavior_of(billing[at])
     with exact():
         quantity = sum((line.quantity for line in readings), Decimal(0))
-        amount = sum((_basis(line, terms) for line in lines), Decimal(0))
-    origin = first.origin or {}
+        amount = sum((_basis(line, behavior) for line in lines), Decimal(0))
     period = Period(first.period_start, first.period_end)
     return BilledWindow(
         price_id=first.price_id or "",
@@ -124,6 +128,7 @@ def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice], terms: Ter
         invoice_id=first.invoice_id,
         watermark=next(mark for mark in reversed(marks) if mark is not None),
         tax_rate=first.tax_rate,
+        behavior=behavior,
         billed=Billed(quantity, amount, last.carried, first.invoice_id),
         counted=_counted(last),
         adjustment_ids=first.adjustment_ids,
@@ -145,8 +150,8 @@ def _counted(line: InvoiceLine) -> Decimal:
         return max(Decimal(origin.get("usage", "0")), Decimal(0)) + uses
 
 
-def _basis(line: InvoiceLine, terms: Terms) -> Decimal:
-    return line.total_amount if terms.behavior == "inclusive" else line.total_price
+def _basis(line: InvoiceLine, behavior: TaxBehavior) -> Decimal:
+    return line.total_amount if behavior == "inclusive" else line.total_price
 
 
 def looked_back_to(terms: Terms, billed_to: datetime) -> datetime:

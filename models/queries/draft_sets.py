@@ -77,7 +77,7 @@ async def of_invoices(
             facts = drafts.Facts(
                 charges=each.charges, sets=each.sets, readings=readings, watermark=watermark
             )
-            found[each.invoice.id] = drafts.rated(each.terms, [each.step], facts)
+            found[each.invoice.id] = drafts.rated(each.terms.on(each.invoice), [each.step], facts)
     return found
 
 

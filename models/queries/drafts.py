@@ -87,7 +87,8 @@ async def rate(
     For an invoice that was open, also the uses that accrued on it and the usage that came late
     for earlier ones.
     """
-    return rated(terms, steps, await _facts(session, terms, steps, invoice))
+    own = terms if invoice is None else terms.on(invoice)
+    return rated(own, steps, await _facts(session, own, steps, invoice))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,7 @@ def told(row: InvoiceLine, behavior: TaxBehavior) -> Explanation | None:
             unit_price=row.unit_price,
             tax_rate=row.tax_rate,
             total=TaxedAmount(row.total_price, row.total_tax, row.total_amount),
-            behavior=behavior,
+            behavior=row.origin.get("behavior", behavior),
             document=row.origin,
         )
     )

@@ -72,12 +72,20 @@ async def late_usage(session: AsyncSession, terms: Terms, invoice: Invoice | Non
         billed_as = [catalogue.price(each) for each in group]
         found = _with_bounds(group, billed_as, [next(readings) for _ in group])
         for each, price, reading in zip(group, billed_as, found, strict=True):
-            line = late_line(price, each.period, each.billed, reading, terms.behavior)
+            line = late_line(price, each.period, each.billed, reading, each.behavior)
             if line is not None:
-                lines.append(replace(line, adjustment_ids=tuple(each.adjustment_ids)))
+                lines.append(_on(terms, each, line))
     lines.sort(key=lambda line: line.window.start)
     names = {key: metric_names(metric) for key, metric in metrics.items()}
     return LateUsage(lines, names, is_complete=True)
+
+
+def _on(terms: Terms, window: BilledWindow, line: RatedLine) -> RatedLine:
+    """The correction as its invoice keeps it: taxed like its period, whatever the plan says now."""
+    kept = replace(line, adjustment_ids=tuple(window.adjustment_ids))
+    if line.origin is None or window.behavior == terms.behavior:
+        return kept
+    return replace(kept, origin=replace(line.origin, behavior=window.behavior))
 
 
 def _bounded_together(

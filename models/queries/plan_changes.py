@@ -53,7 +53,7 @@ def plan_terms(terms: Terms) -> PlanTerms:
     return PlanTerms(
         currency=terms.plan.currency,
         billing_cadence=terms.plan.billing_cadence,
-        tax_behavior=terms.plan.tax_behavior,
+        tax_behavior=terms.behavior,
         tax_rate=rate_of(terms).rate,
         billing_version=terms.plan.billing_version,
     )

@@ -13,6 +13,7 @@ from billing.taxes import BUILT_IN_RATES, FoundRate, TaxBehavior, TaxCalculator,
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.fees import Fee
+from models.invoices import Invoice
 from models.plans import Plan, PlanLine
 from models.prices import Price
 from models.row_sets import is_among
@@ -27,6 +28,8 @@ class Terms:
     plan: Plan
     customer: Customer
     calculator: TaxCalculator = BUILT_IN_RATES
+    tax_behavior: TaxBehavior | None = None
+    """That of an invoice which was opened before the plan's was changed; None: the plan's."""
 
     @property
     def schedule(self) -> Schedule:
@@ -38,7 +41,16 @@ class Terms:
 
     @property
     def behavior(self) -> TaxBehavior:
-        return "inclusive" if self.plan.tax_behavior == "inclusive" else "exclusive"
+        return self.tax_behavior or behavior_of(self.plan)
+
+    def on(self, invoice: Invoice) -> "Terms":
+        """The same, as they bill an invoice: it keeps the tax behavior that it was opened with."""
+        return replace(self, tax_behavior=behavior_of(invoice))
+
+
+def behavior_of(row: Plan | Invoice) -> TaxBehavior:
+    """Whether its prices hold their tax."""
+    return "inclusive" if row.tax_behavior == "inclusive" else "exclusive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,13 @@ class Shop:
         answer = self.http.post(path, headers={"Authorization": f"Bearer {self._admin_key}"})
         assert answer.is_success, answer.text
 
+    def explained(self, contract: Contract, number: int) -> Any:
+        """What the operator is told about the amounts of an invoice."""
+        path = f"/internal/v1/invoices/{self.invoices(contract)[number].id}/explanation"
+        answer = self.http.get(path, headers={"Authorization": f"Bearer {self._admin_key}"})
+        assert answer.is_success, answer.text
+        return answer.json()
+
     def transfer(self, invoice_id: str) -> None:
         """The customer pays an invoice past the provider."""
         self.client.invoices_v2.record_invoice_payment(id=invoice_id, method="out_of_band")

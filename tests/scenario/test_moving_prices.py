@@ -162,6 +162,28 @@ def own_terms_keep_what_they_price(shop: Shop) -> Telling:
     assert _totals(shop, contract)[:2] == ["ISSUED 10.00", "ISSUED 10.00"]
 
 
+def tax_that_moves_into_the_price(shop: Shop) -> Telling:
+    """19 % on top of 119.00; from 20 March on the plan's prices hold their tax.
+
+    Opened before: 1 unit of March and April's rent, 238.00 + 45.22. Opened after: May's rent,
+    100.00 + 19.00, and 1 late unit of March, which is taxed as March was: 119.00 + 22.61.
+    """
+    units, rent = shop.meter("Units", "119"), shop.fee("Rent", "119")
+    plan = shop.plan(units, rent, default_tax_rate=19)
+    contract = shop.subscribe(plan)
+    shop.use(contract, units, 1, "2025-03-10")
+    yield at("2025-03-20")
+    assert shop.client.plans.update(id=plan, tax_behavior="inclusive").tax_behavior == "inclusive"
+    opened = "ACTIVE 238.00 + 45.22 = 283.22"
+    assert shop.bills(contract) == ["PAID 119.00 + 22.61 = 141.61", opened]
+    yield at("2025-04-05")
+    assert shop.bills(contract)[1] == opened.replace("ACTIVE", "ISSUED")
+    shop.use(contract, units, 1, "2025-03-11")
+    yield NEXT
+    assert shop.bills(contract)[2] == "ISSUED 219.00 + 41.61 = 260.61"
+    assert shop.explained(contract, 2)["agrees"] is True
+
+
 def test_tale(tale: Tale, playbill: Playbill) -> None:
     playbill.tell(tale)
 
