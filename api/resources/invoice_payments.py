@@ -233,15 +233,11 @@ async def record_invoice_payment(
     if body.method == "hosted_link":
         command = CreateLink(merchant_id=caller.merchant_id, invoice_id=id, now=standing.now)
         return await view.link(caller.merchant_id, await commands.create_link(command))
-    if standing.status == "PAID":
-        raise AlreadyPaid("The invoice is paid already")
-    if standing.status not in UNPAID:
-        raise Conflict(f"An invoice that is {standing.status} cannot be paid")
-    if standing.is_processing:
-        raise PaymentProcessing("A charge of this invoice is under way")
+    _check_payable(standing)
     result = await commands.mark_paid(standing.collecting, body.reason)
     if result.status != "succeeded":
-        raise AlreadyPaid("The invoice was paid or taken back in the meantime")
+        _check_payable(await view.standing(caller.merchant_id, id))
+        raise Conflict("The invoice could not be settled; try again")
     return OutOfBandPayment(invoice=await view.invoice(caller.merchant_id, id))
 
 
@@ -271,6 +267,16 @@ async def retry_invoice_payment(
     del body
     response.status_code, result = await retries.retry(caller.merchant_id, id)
     return result
+
+
+def _check_payable(standing: _Standing) -> None:
+    """Refuses money for what is paid, is not owed, or is being charged."""
+    if standing.status == "PAID":
+        raise AlreadyPaid("The invoice is paid already")
+    if standing.status not in UNPAID:
+        raise Conflict(f"An invoice that is {standing.status} cannot be paid")
+    if standing.is_processing:
+        raise PaymentProcessing("A charge of this invoice is under way")
 
 
 def _obstacle(standing: _Standing) -> tuple[int, RetryResult] | None:

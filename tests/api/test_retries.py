@@ -35,20 +35,28 @@ class Retrying(InProcess):
 
     result = PAID
     is_silent = False
-    pays_first = False
+    comes_first: str | None = None
+    """What the invoice becomes before the collection is asked."""
 
     async def retry_payment(self, collecting: Collecting) -> PaymentResult:
-        async with self.database.transaction() as session:
-            if self.is_silent:
-                session.add(_attempt(collecting, "pending"))
-            if self.pays_first:
-                rows = await session.exec(
-                    select(Invoice).where(Invoice.id == collecting.collection_id)
-                )
-                rows.one().status = "PAID"
+        await self._come_first(collecting)
         if self.is_silent:
+            async with self.database.transaction() as session:
+                session.add(_attempt(collecting, "pending"))
             raise Unavailable("Nobody worked on it in time")
         return self.result
+
+    async def mark_paid(self, collecting: Collecting, reason: str | None) -> PaymentResult:
+        del reason
+        await self._come_first(collecting)
+        return PaymentResult("not_payable")
+
+    async def _come_first(self, collecting: Collecting) -> None:
+        if self.comes_first is None:
+            return
+        async with self.database.transaction() as session:
+            rows = await session.exec(select(Invoice).where(Invoice.id == collecting.collection_id))
+            rows.one().status = self.comes_first
 
 
 def _attempt(collecting: Collecting, status: str) -> PaymentAttempt:
@@ -155,7 +163,7 @@ async def test_what_was_collected_in_the_meantime_succeeds(owed: Owed) -> None:
     await owed.open()
     owed.commands.result = PaymentResult("not_payable")
     await owed.refused(409, "session_unusable")
-    owed.commands.pays_first = True
+    owed.commands.comes_first = "PAID"
     assert accepted(await owed.retry())["success"] is True
 
 
@@ -213,3 +221,17 @@ async def test_what_is_not_collected_is_not_tried(owed: Owed) -> None:
     assert (await owed.client.post(path, json={})).status_code == 400
     unknown = await owed.client.post("/v2/invoices/inv_0/retryPayment", json={})
     assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("PAID", "PAYMENT_ALREADY_COMPLETED"), ("WRITTEN_OFF", "CONFLICT")]
+)
+async def test_a_transfer_that_comes_too_late_is_told_why(
+    owed: Owed, status: str, code: str
+) -> None:
+    """Only what is paid is called paid: what was given up meanwhile is not."""
+    await owed.open()
+    owed.commands.comes_first = status
+    path = f"/v2/invoices/{owed.id}/payment"
+    answer = await owed.client.post(path, json={"method": "out_of_band"})
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
