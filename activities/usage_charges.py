@@ -88,6 +88,14 @@ class UsageChargeActivities:
             await usage_refunds.refund(session, row, command.reason, now)
 
 
+async def keep_values(session: AsyncSession, merchant_id: str, archived: Mapping[str, str]) -> None:
+    """Where a price's id takes another value, uses accrue on under the id of the one they met.
+
+    Called by whoever moves the values, in the same transaction; both ids are price ids.
+    """
+    await usage_charges.move_prices(session, merchant_id, archived)
+
+
 async def _record(session: AsyncSession, command: RecordUsage, charge_id: str) -> RecordedUsage:
     priced = await holds.price_uses(
         session, command.merchant_id, command.customer_id, command.items

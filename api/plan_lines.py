@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import entitlements
+from activities import entitlements, usage_charges
 from activities import subscription_intervals as own_terms
 from api.schema import Body, PriceId, found
 from billing.plans import PlanLineDraft, check_lines, replaced_keys
@@ -127,8 +127,8 @@ async def make_default(
 async def _keep_ids(session: AsyncSession, plan: Plan, version: PlanVersion, now: datetime) -> None:
     """Every other version that holds a replaced price keeps its value, under a new id.
 
-    So do subscriptions whose own terms name it. A price that another plan holds too is left alone:
-    its value is that plan's as well.
+    So do subscriptions whose own terms name it, and uses that accrue under it. A price that another
+    plan holds too is left alone: its value is that plan's as well.
     """
     lines = await plans.lines_of_plan(session, plan.merchant_id, plan.id)
     before = {line.key: line for line in lines if line.plan_version_id == plan.default_version_id}
@@ -155,6 +155,7 @@ async def _keep_ids(session: AsyncSession, plan: Plan, version: PlanVersion, now
     await session.flush()
     kept_as = {price_id: price.id for price_id, price in archive.items()}
     await own_terms.keep_values(session, plan.merchant_id, kept_as)
+    await usage_charges.keep_values(session, plan.merchant_id, kept_as)
 
 
 def _by_key(lines: Mapping[str, PlanLine]) -> dict[str, str]:

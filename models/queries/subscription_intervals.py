@@ -71,6 +71,7 @@ async def move_prices(session: AsyncSession, merchant_id: str, moved: Mapping[st
         update(SubscriptionInterval)
         .where(col(SubscriptionInterval.merchant_id) == merchant_id, named.in_(moved))
         .values(price_id=case(dict(moved), value=named))
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import func, update
+from sqlalchemy import case, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -174,6 +174,29 @@ async def accrued(
         .group_by(col(UsageChargeItem.price_id))
     )
     return {price_id: Accrued(quantity, price) for price_id, quantity, price in rows}
+
+
+async def move_prices(session: AsyncSession, merchant_id: str, moved: Mapping[str, str]) -> None:
+    """Lets what accrues on open invoices under the old ids accrue under the new ones."""
+    if not moved:
+        return
+    named = col(UsageChargeItem.price_id)
+    accruing = (
+        select(col(UsageCharge.id))
+        .join(Invoice, col(Invoice.id) == col(UsageCharge.invoice_id))
+        .where(col(UsageCharge.merchant_id) == merchant_id, col(Invoice.status).in_(OPEN_STATUSES))
+    )
+    await session.exec(
+        update(UsageChargeItem)
+        .where(
+            col(UsageChargeItem.merchant_id) == merchant_id,
+            named.in_(moved),
+            col(UsageChargeItem.is_accrued),
+            col(UsageChargeItem.usage_charge_id).in_(accruing),
+        )
+        .values(price_id=case(dict(moved), value=named))
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def owing_refunds(

@@ -162,6 +162,33 @@ def own_terms_keep_what_they_price(shop: Shop) -> Telling:
     assert _totals(shop, contract)[:2] == ["ISSUED 10.00", "ISSUED 10.00"]
 
 
+def uses_accrue_at_the_price_that_they_met(shop: Shop) -> Telling:
+    """Version 0: 10 uses at 2.00, and 1 after the id of their price stands for 5.00: 22.00."""
+    metric = shop.metric("Units")
+    old, new = (shop.meter("Units", price, of=metric) for price in ("2", "5"))
+    plan = shop.plan(keyed={"units": old}, billing_version=0)
+    contract = shop.subscribe(plan)
+
+    def use(key: str, quantity: int, when: str) -> None:
+        body = {
+            "idempotencyKey": key,
+            "customerId": contract.customer_id,
+            "merchantId": shop.merchant_id,
+            "timestamp": when,
+            "properties": [{"billableMetricId": metric[0], "quantity": quantity}],
+        }
+        answer = shop.http.post("/v0/usage", json=body)
+        assert answer.status_code == 201, answer.text
+
+    yield at("2025-03-10")
+    use("before", 10, "2025-03-10T00:00:00Z")
+    yield at("2025-03-20")
+    shop.mint(plan, units=new)
+    use("after", 1, "2025-03-20T00:00:00Z")
+    yield ISSUED
+    assert _totals(shop, contract)[0] == "ISSUED 22.00"
+
+
 def tax_that_moves_into_the_price(shop: Shop) -> Telling:
     """19 % on top of 119.00; from 20 March on the plan's prices hold their tax.
 
