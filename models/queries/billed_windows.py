@@ -129,11 +129,18 @@ def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice]) -> BilledW
         watermark=next(mark for mark in reversed(marks) if mark is not None),
         tax_rate=first.tax_rate,
         behavior=behavior,
-        billed=Billed(quantity, amount, last.carried, first.invoice_id),
+        billed=Billed(quantity, amount, _carried(last, billing), first.invoice_id),
         counted=_counted(last),
         adjustment_ids=first.adjustment_ids,
         origin=origin,
     )
+
+
+def _carried(line: InvoiceLine, billing: Sequence[Invoice]) -> Decimal:
+    """What the next invoice gives back; behind an issued last one it is a customer's credit."""
+    invoice = next(each for each in billing if each.id == line.invoice_id)
+    is_last = invoice.ended_to is not None and invoice.coming_to is None
+    return Decimal(0) if is_last and invoice.issued_at is not None else line.carried
 
 
 def _kept_period(written: Sequence[str]) -> Period:

@@ -287,6 +287,30 @@ async def test_after_the_last_invoice_late_usage_is_listed(meter: Meter) -> None
     assert await meter.unbilled() == []
 
 
+async def test_what_is_owed_as_a_credit_is_not_told_again(meter: Meter, operator: Client) -> None:
+    """10 tokens billed, 5.00 + 0.50, and voided after the end: the last invoice owes nothing.
+
+    5.50 are the customer's credit, and no correction waits any more; 2 late tokens are one again.
+    """
+    await meter.open()
+    billed = await meter.use(10)
+    await meter.close(0)
+    path = f"/v0/subscriptions/{meter.subscription}/termination"
+    accepted(await meter.client.post(path, json={"reason": "End"}))
+    await meter.void(billed)
+    (waiting,) = await meter.unbilled()
+    assert (waiting["quantity"], waiting["totalAmount"]) == ("-10", "-5.5")
+    last = derived_id("inv", meter.subscription, 1)
+    await meter.commands.issue(meter.shop.merchant_id, last, wall_now())
+    told = {"subscriptionId": meter.subscription}
+    (credit,) = accepted(await operator.get("/internal/v1/credits", params=told))["data"]
+    assert (credit["status"], credit["total"]) == ("standing", "5.50")
+    assert await meter.unbilled() == []
+    await meter.use(2)
+    (late,) = await meter.unbilled()
+    assert (late["quantity"], late["totalAmount"]) == ("2", "1.1")
+
+
 async def test_events_that_arrive_while_a_draft_is_made_are_not_lost(meter: Meter) -> None:
     """Whatever each draft saw, the three invoices bill all 40 tokens, each once."""
     await meter.open()
