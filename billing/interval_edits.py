@@ -39,6 +39,8 @@ class CatalogPrice:
     model: str
     properties: Mapping[str, Any]
     is_obligation: bool
+    in_scope: bool = True
+    """Of tax."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +302,16 @@ def _check_terms(interval: Interval, ground: Ground) -> None:
             interval.unit_price is not None and price.model not in ("standard", "volume"),
             "unitPrice",
             "The price has no rate of a unit",
+        ),
+        (
+            price.kind == "fee" and interval.unit_price is not None and interval.unit_price < 0,
+            "unitPrice",
+            "Only a metered price may be negative",
+        ),
+        (
+            not price.in_scope and interval.unit_price is not None and interval.unit_price > 0,
+            "unitPrice",
+            "Outside the scope of tax, a price gives back: it is zero or negative",
         ),
     ):
         if broken:

@@ -6,12 +6,13 @@ from typing import Any
 
 from billing.money import exact
 from billing.pricing.rated import Rated, averaged, require_usage
-from billing.pricing.tiers import Tier, read_tiers
+from billing.pricing.tiers import Tier, check_written, read_tiers
 
 
 def validate(properties: Mapping[str, Any]) -> None:
     """Refuses bands that do not ascend, do not end open, or have a negative rate or amount."""
     read_tiers(properties, flat_amounts=True)
+    check_written(properties)
 
 
 def rate(properties: Mapping[str, Any], quantity: Decimal) -> Rated:

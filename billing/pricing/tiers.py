@@ -41,6 +41,16 @@ def read_tiers(properties: Mapping[str, Any], *, flat_amounts: bool) -> Sequence
     return known
 
 
+def check_written(properties: Mapping[str, Any]) -> None:
+    """Refuses a band that does not say where it ends; without end is written as null.
+
+    Only for what is to be stored: it is shown as it was written, and readers need the member.
+    """
+    for at, row in enumerate(properties["tiers"]):
+        if "upTo" not in row:
+            raise InvalidValue("Required: null is without end", field=f"{ROOT}.tiers[{at}].upTo")
+
+
 def _parsed(properties: Mapping[str, Any], *, flat_amounts: bool) -> list[Tier]:
     check_keys(properties, {"tiers"})
     rows = properties.get("tiers")

@@ -6,12 +6,13 @@ from typing import Any
 
 from billing.money import exact
 from billing.pricing.rated import Rated, require_usage
-from billing.pricing.tiers import read_tiers
+from billing.pricing.tiers import check_written, read_tiers
 
 
 def validate(properties: Mapping[str, Any]) -> None:
     """Refuses bands that do not ascend, do not end open, or have a negative rate."""
     read_tiers(properties, flat_amounts=False)
+    check_written(properties)
 
 
 def rate(properties: Mapping[str, Any], quantity: Decimal) -> Rated:

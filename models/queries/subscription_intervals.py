@@ -151,6 +151,7 @@ async def catalogue(
             model=row.model,
             properties=row.properties,
             is_obligation=row.is_obligation,
+            in_scope=row.tax.get("supplyScope", "IN_SCOPE") == "IN_SCOPE",
         )
         for row in rows.all()
     }

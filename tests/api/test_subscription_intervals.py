@@ -266,6 +266,7 @@ async def test_late_usage_is_billed_at_the_rate_of_its_interval(
         ({"priceKey": "tokens", "billingMode": "advance"}, "billingMode"),
         ({"quantityTransitions": [{"effectiveDate": START, "quantity": "1"}]}, "quantityTrans"),
         ({"kind": "plan_line"}, "kind"),
+        ({"unitPrice": "-1"}, "unitPrice"),
     ],
 )
 async def test_terms_that_cannot_be_billed(

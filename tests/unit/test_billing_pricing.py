@@ -154,6 +154,8 @@ def tiers(*bounds: Any) -> Mapping[str, Any]:
         ("volume", tiers("0.0000001", None), "properties.tiers[0].upTo"),
         ("volume", tiers("9" * 20 + ".000000001", None), "properties.tiers[0].upTo"),
         ("volume", {"tiers": [{"upTo": None}]}, "properties.tiers[0].unitPrice"),
+        ("volume", {"tiers": [{"unitPrice": "1"}]}, "properties.tiers[0].upTo"),
+        ("graduated", {"tiers": [{"unitPrice": "1"}]}, "properties.tiers[0].upTo"),
         (
             "volume",
             {"tiers": [{"upTo": None, "unitPrice": "-1"}]},
