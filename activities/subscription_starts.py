@@ -1,7 +1,7 @@
 """How a subscription begins: row, first invoice, owed workflow; the writer calls it, no worker."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,8 @@ from models.subscriptions import Subscription
 BACKDATED_AFTER = timedelta(hours=24)
 DEFAULT_SESSION_EXPIRY = timedelta(minutes=240)
 BACKDATING_MONTHS_MAX = 12
+LAST_START = datetime(9990, 1, 1, tzinfo=UTC)
+"""Behind it, periods would lie outside the calendar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,8 @@ async def _now_for(session: AsyncSession, command: CreateSubscription) -> dateti
 
 
 def _check(command: CreateSubscription, plan: Plan, now: datetime) -> None:
+    if command.started_at >= LAST_START:
+        raise InvalidValue(f"Must lie before {LAST_START:%Y}", field="startedAt")
     if command.ending_at is not None and command.ending_at <= max(command.started_at, now):
         raise InvalidValue("endingAt must lie after the start and after now", field="endingAt")
     if command.minimum_account_balance is not None and command.minimum_account_balance < 0:

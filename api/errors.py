@@ -204,23 +204,44 @@ def wire_path(location: Sequence[str | int]) -> str:
     return path or "body"
 
 
-def _field_error(error: Mapping[str, Any]) -> FieldError:
+def _untagged(location: Sequence[str | int], body: Any) -> Sequence[str | int]:
+    """Without the tag of a body that is one of several, which stands where a member could."""
+    if not isinstance(body, Mapping) or len(location) < 3 or location[0] != "body":
+        return location
+    tag = location[1]
+    is_tag = tag in _texts(body) and not isinstance(body.get(tag), Mapping | list)
+    return (location[0], *location[2:]) if is_tag else location
+
+
+def _texts(body: Mapping[str, Any]) -> list[str]:
+    return [value for value in body.values() if isinstance(value, str)]
+
+
+def _field_error(error: Mapping[str, Any], body: Any = None) -> FieldError:
     kind = str(error["type"])
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        field = str(error["ctx"]["discriminator"]).strip("'")
+        expected = error["ctx"].get("expected_tags")
+        return FieldError(
+            field=field, message=f"Must be one of {expected}" if expected else "Field required"
+        )
     if kind == "json_invalid":
         reason = str(error.get("ctx", {}).get("error", "not JSON"))
         return FieldError(field="body", message=f"Malformed JSON: {reason}"[:MESSAGE_LENGTH_MAX])
     message = str(error["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
         message = "Unknown field"
-    return FieldError(field=wire_path(error["loc"])[:255], message=message[:MESSAGE_LENGTH_MAX])
+    path = wire_path(_untagged(error["loc"], body))
+    return FieldError(field=path[:255], message=message[:MESSAGE_LENGTH_MAX])
 
 
 async def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
-    errors = list(cast("RequestValidationError", error).errors())
+    refusal = cast("RequestValidationError", error)
+    errors = list(refusal.errors())
     # An id of the wrong form in a path names nothing, so it is not found.
     if any(part["loc"] and part["loc"][0] == "path" for part in errors):
         return _answer(404, error_body(404, "Not found", code="NOT_FOUND"))
-    return _answer(400, validation_body([_field_error(part) for part in errors[:20]]))
+    return _answer(400, validation_body([_field_error(part, refusal.body) for part in errors[:20]]))
 
 
 async def _http_error(_request: Request, error: Exception) -> JSONResponse:

@@ -1,10 +1,10 @@
 """Subscriptions on the wire: created here at once, ended through their workflow."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from activities.customers import DescribedCustomer
 from activities.subscription_changes import SubscriptionChanges
@@ -36,6 +36,7 @@ from api.schema import (
 )
 from api.subscription_answers import Subscription, SubscriptionReader, View
 from api.workflow_calls import Unavailable
+from billing.addresses import tax_address_problem
 from billing.errors import Conflict, InvalidValue
 from billing.money import text
 from models import subscriptions as tables
@@ -79,6 +80,12 @@ class CustomerInput(Body):
     tax_rates: Annotated[dict[MetadataKey, Percent], Field(max_length=100)] = Field(
         default_factory=dict
     )
+
+    def check(self) -> None:
+        """Refuses an address without the state that tax needs; the shape holds the rest of it."""
+        problem = tax_address_problem(self.address.model_dump(by_alias=True))
+        if problem is not None:
+            raise InvalidValue(problem, field="customer.address.state")
 
     def described(self) -> DescribedCustomer:
         """The same for the transaction that creates the subscription."""
@@ -190,13 +197,6 @@ class SubscriptionPatch(Patch):
     payment_term_days: Annotated[int, Field(ge=0, le=365)] = omitted()
     version_policy: Literal["floating", "pinned"] = omitted()
 
-    @model_validator(mode="after")
-    def _only_an_ending_is_described(self) -> Self:
-        described = sorted(self.model_fields_set & _ENDING)
-        if described and self.status != "terminated":
-            raise ValueError(f"{', '.join(described)}: only together with the status terminated")
-        return self
-
     def living(self) -> SubscriptionChanges | None:
         """The changes of what goes on; None where nothing of it changes."""
         sent = {k: v for k, v in self.changes().items() if k not in {*_ENDING, "status"}}
@@ -204,8 +204,11 @@ class SubscriptionPatch(Patch):
         return SubscriptionChanges(**sent, cleared=cleared) if sent else None
 
     def ending(self, row: tables.Subscription) -> TerminateSubscription | None:
-        """How it ends, if it does."""
+        """How it ends, if it does; only an ending is described."""
         if self.status != "terminated":
+            for name in sorted(self.model_fields_set & _ENDING):
+                field = type(self).model_fields[name].alias or name
+                raise InvalidValue("Only together with the status terminated", field=field)
             return None
         if self.terminated_at is not None and self.terminated_at <= row.started_at:
             raise InvalidValue("must lie after the start", field="terminatedAt")
@@ -299,6 +302,8 @@ async def create_subscription(
     """Create a subscription; the same customer and plan again answer the first one, with 200."""
     if (body.customer_id is None) == (body.customer is None):
         raise InvalidValue("Name a customer or describe one, not both", field="customerId")
+    if body.customer is not None:
+        body.customer.check()
     created = await commands.create_subscription(body.command(caller.merchant_id))
     if not created.created:
         response.status_code = 200

@@ -16,6 +16,8 @@ from settings import Settings
 from tests.api.in_process import InProcess, Shop, app_with, away, consumer, gateway_of, hours_ago
 from tests.conftest import client_of
 
+AMERICAN = {"country": "us", "zipCode": "94105"}
+
 Client = httpx2.AsyncClient
 
 
@@ -155,6 +157,11 @@ async def test_version_zero_tops_the_wallet_up(shop: Shop) -> None:
         ({"metadata": {"a": None}}, "metadata.a"),
         ({"customer": consumer()}, "customerId"),
         ({"customerId": None}, "customerId"),
+        (
+            {"customerId": None, "customer": consumer() | {"address": AMERICAN}},
+            "customer.address.state",
+        ),
+        ({"startedAt": "9999-11-01T00:00:00Z"}, "startedAt"),
         ({"trial": True}, "trial"),
     ],
 )
