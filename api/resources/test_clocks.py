@@ -1,6 +1,6 @@
 """Test clocks on the wire: a merchant's simulated time; what moves with it is the workflows'."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 
 import structlog
@@ -33,6 +33,9 @@ router = APIRouter(prefix="/v0/testClocks", tags=["Test Clocks"], route_class=Ke
 
 ADVANCE_MAX = "P1Y"
 TOO_FAR = "At most a year at once"
+# What lives on a clock looks some days back and some periods ahead, all of it in the calendar.
+EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
+LATEST = datetime(9990, 1, 1, tzinfo=UTC)
 
 
 class NewTestClock(Body):
@@ -84,6 +87,7 @@ async def create_test_clock(
     if caller.live:
         raise NotAllowed("Test clocks exist only in the sandbox")
     start = body.current_time or now
+    _check_calendar(start, "currentTime")
     row = tables.TestClock(
         id=new_id("tc"),
         merchant_id=merchant_id,
@@ -188,7 +192,13 @@ def _later(now: datetime, advance_by: str) -> datetime:
     return target
 
 
+def _check_calendar(instant: datetime, field: str) -> None:
+    if not EARLIEST <= instant <= LATEST:
+        raise InvalidValue("Must lie between the years 2 and 9990", field=field)
+
+
 def _check_reach(now: datetime, target: datetime, field: str) -> None:
+    _check_calendar(target, field)
     if target > parse_duration(ADVANCE_MAX).after(now):
         raise InvalidValue(TOO_FAR, field=field)
 

@@ -19,7 +19,13 @@ START = "2026-01-31T00:00:00Z"
 
 
 async def test_a_clock_stands_where_it_is_put(shop: Shop, living: Client) -> None:
-    for start in ("0001-01-01T00:00:00Z", START, "2999-02-28T23:59:59.5+05:30", "2026-01-31T00:00"):
+    for start in (
+        "0002-01-01T00:00:00Z",
+        "9990-01-01T00:00:00Z",
+        START,
+        "2999-02-28T23:59:59.5+05:30",
+        "2026-01-31T00:00",
+    ):
         made = await shop.post(PATH, currentTime=start, name="n", description="d")
         assert made["id"].startswith("tc_")
         assert len(made["id"]) == 19
@@ -27,8 +33,31 @@ async def test_a_clock_stands_where_it_is_put(shop: Shop, living: Client) -> Non
         assert (await living.get(f"{PATH}/{made['id']}")).json() == made
     now = (await shop.post(PATH))["currentTime"]
     assert now[:10] == wall_now().isoformat()[:10]
-    for wrong in ({"currentTime": "soon"}, {"name": "n" * 256}, {"zone": "UTC"}):
-        assert (await living.post(PATH, json=wrong)).status_code == 400
+    for wrong in (
+        {"currentTime": "soon"},
+        {"currentTime": "0001-12-31T23:59:59Z"},
+        {"currentTime": "9990-01-01T00:00:01Z"},
+        {"name": "n" * 256},
+        {"zone": "UTC"},
+    ):
+        answer = await living.post(PATH, json=wrong)
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["field"] in wrong
+
+
+async def test_what_lives_on_an_extreme_clock_stays_in_the_calendar(
+    shop: Shop, living: Client
+) -> None:
+    """A day before the end of the clock's time, and at its very beginning."""
+    plan = await shop.advance_plan()
+    for start in ("0002-01-01T00:00:00Z", "9989-12-31T00:00:00Z"):
+        clock = await shop.clock(start)
+        made = await shop.subscribe(plan, testClockId=clock, startedAt=start)
+        assert made["payment"]["amount"] == "53.90"
+        moved = await living.patch(f"{PATH}/{clock}", json={"advanceBy": "P1D"})
+        assert moved.status_code == 200, moved.text
+    beyond = await living.patch(f"{PATH}/{clock}", json={"advanceBy": "P1D"})
+    assert beyond.json()["errors"][0]["field"] == "advanceBy"
 
 
 @pytest.mark.parametrize(
