@@ -46,6 +46,11 @@ class Period:
         """Whether it holds no instant at all."""
         return self.start == self.end
 
+    @property
+    def last(self) -> datetime:
+        """The last instant that it holds, to the microsecond; the start of an empty one."""
+        return self.start if self.is_empty else self.end - datetime.resolution
+
     def contains(self, instant: datetime) -> bool:
         """Whether the instant lies in it; the end does not."""
         return self.start <= instant < self.end

@@ -3,7 +3,7 @@
 What the standard cannot say is refused; what is written is checked against the schema.
 """
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -166,8 +166,7 @@ def _clean(told: str) -> str:
 
 
 def _days(period: Period) -> tuple[date, date]:
-    last = max(period.start, period.end - timedelta(microseconds=1))
-    return period.start.date(), last.date()
+    return period.start.date(), period.last.date()
 
 
 def _amount(amount: Decimal, facts: DocumentFacts) -> str:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -71,9 +71,8 @@ class Wording:
 
     def period(self, period: Period) -> str:
         """First and last day: the end is not part of a period."""
-        last = max(period.start, period.end - timedelta(microseconds=1))
         first_day = format_date(period.start, "medium", self._worded)
-        last_day = format_date(last, "medium", self._worded)
+        last_day = format_date(period.last, "medium", self._worded)
         return first_day if first_day == last_day else f"{first_day} \N{EN DASH} {last_day}"
 
     @property

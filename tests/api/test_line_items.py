@@ -183,6 +183,19 @@ async def test_a_repeated_line_is_answered_whatever_came_since(shop: Shop, livin
     assert refused.json()["errors"][0]["field"] == "Idempotency-Key"
 
 
+async def test_legacy_billing_takes_no_lines_by_hand(shop: Shop, living: Client) -> None:
+    product = await shop.product()
+    _, usage = await shop.metric_price(product, "0.002")
+    made = await shop.subscribe(await shop.plan(product, usage, billingVersion=0))
+    body = {
+        "subscriptionId": made["id"], "displayName": "Work", "currency": "USD",
+        "quantity": 1, "unitPrice": 5,
+    }  # fmt: skip
+    refused = await living.post(PATH, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "STANDARD_BILLING_ONLY")
+    assert (await items(living, subscriptionId=made["id"]))["summary"]["feeSubtotal"] == "0.00"
+
+
 async def test_somebodys_lines_must_be_named(
     shop: Shop, living: Client, stranger_client: Client
 ) -> None:

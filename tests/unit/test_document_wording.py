@@ -52,6 +52,8 @@ def test_a_period_ends_on_its_last_day() -> None:
     assert Wording.of("en").period(month) == f"Jan 31, 2026 {DASH} Feb 27, 2026"
     assert Wording.of("de").period(month) == f"31.01.2026 {DASH} 27.02.2026"
     assert Wording.of("en").period(Period(start, start)) == "Jan 31, 2026"
+    first = datetime.min.replace(tzinfo=UTC)
+    assert Wording.of("en").period(Period(first, first)) == "Jan 1, 1"
     hours = Period(start.replace(hour=9), datetime(2026, 2, 28, 9, tzinfo=UTC))
     assert Wording.of("en").period(hours) == f"Jan 31, 2026 {DASH} Feb 28, 2026"
 
