@@ -1,5 +1,6 @@
 """How a subscription begins: row, first invoice, owed workflow; the writer calls it, no worker."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +20,7 @@ from models.customers import Customer
 from models.plans import Plan
 from models.queries import drafts, invoices, organizations, outbox, subscriptions
 from models.queries import test_clocks as clocks
-from models.queries.drafts import Draft, Terms, window_at
+from models.queries.drafts import Draft, Step, Terms, window_at
 from models.subscriptions import Subscription
 
 BACKDATED_AFTER = timedelta(hours=24)
@@ -182,11 +183,12 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
         await periods.open_at(session, terms, sequence_number=0, coming=coming)
         return
     running = window_at(terms, now)
-    await _refuse_deleted(session, terms, running, now)
-    if subscription.billing_starts_at == now and subscription.started_at < now:
+    due = _due_at_creation(terms, running, now)
+    await _refuse_deleted(session, terms, drafts.span_of(due).start if due else running.start)
+    if not due:
         await periods.open_invoice(session, terms, sequence_number=0, ended=running)
         return
-    draft = await drafts.rate(session, terms, drafts.elapsed_steps(terms, running))
+    draft = await drafts.rate(session, terms, due)
     if not draft.lines and draft.wallet_charge == 0:
         await periods.open_invoice(session, terms, sequence_number=0, ended=running)
         return
@@ -198,14 +200,21 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
         await periods.open_invoice(session, terms, sequence_number=1, ended=running)
 
 
-async def _refuse_deleted(
-    session: AsyncSession, terms: Terms, running: Period, now: datetime
-) -> None:
-    """A period whose usage the merchant no longer keeps would be billed too low."""
+def _due_at_creation(terms: Terms, running: Period, now: datetime) -> Sequence[Step]:
+    """The boundaries that the first invoice bills.
+
+    All that have come; but where elapsed periods are not billed only one that comes at this
+    instant, since what falls due from the creation on is owed.
+    """
     subscription = terms.subscription
-    skipping = subscription.billing_starts_at == now
-    first = running.start if skipping else subscription.started_at
-    merchant = await organizations.get(session, subscription.merchant_id)
+    if subscription.billing_starts_at != now or subscription.started_at == now:
+        return drafts.elapsed_steps(terms, running)
+    return drafts.elapsed_steps(terms, running)[-1:] if running.start == now else []
+
+
+async def _refuse_deleted(session: AsyncSession, terms: Terms, first: datetime) -> None:
+    """A period whose usage the merchant no longer keeps would be billed too low."""
+    merchant = await organizations.get(session, terms.subscription.merchant_id)
     before = None if merchant is None else merchant.usage_deleted_before
     if before is not None and first < before:
         message = f"Usage before {before:%Y-%m-%d} is no longer kept"

@@ -73,6 +73,26 @@ def a_start_in_the_past_without_what_went_before(shop: Shop) -> Telling:
     }
 
 
+def a_start_in_the_past_on_a_boundary(shop: Shop) -> Telling:
+    """From 15 April, bought on 15 June: that boundary falls due now, the one of May does not.
+
+    2 units since 15 May and the rent until 15 July: 32.00, to be paid first. On 15 July: 3 units
+    and the next rent, 33.00. The 7 units before 15 May stay unbilled.
+    """
+    units = shop.meter("Units", "1")
+    plan, customer_id = shop.plan(shop.fee("Rent", "30.00"), units), shop.customer()
+    for amount, day in ((7, "05-10"), (2, "06-10"), (3, "06-20")):
+        shop.report(customer_id, units, amount, at(f"2025-{day}"))
+    contract = shop.subscribe(plan, at("2025-04-15"), customer_id=customer_id)
+    assert contract.first.status == "pending_payment"
+    assert contract.first.billing_starts_at == OPENED
+    yield at("2025-07-16")
+    assert shop.bills(contract)[:2] == [
+        "PAID 32.00 + 0.00 = 32.00",
+        "ISSUED 33.00 + 0.00 = 33.00",
+    ]
+
+
 def a_start_in_the_past_with_what_went_before(shop: Shop) -> Telling:
     """From 1 April, bought on 15 June, `per_period`: three fees of 30.00 on one first invoice.
 
