@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -46,11 +47,16 @@ def close_workflow_id(subscription_id: str, sequence_number: int) -> str:
     return f"invoice-close/{subscription_id}/{sequence_number}"
 
 
+def invoice_id_of(subscription_id: str, sequence_number: int) -> str:
+    """The id of a subscription's invoice."""
+    return derived_id("inv", subscription_id, sequence_number)
+
+
 def invoice_row(terms: Terms, *, sequence_number: int, period: Period) -> Invoice:
     """An open invoice under its derived id."""
     subscription = terms.subscription
     return Invoice(
-        id=derived_id("inv", subscription.id, sequence_number),
+        id=invoice_id_of(subscription.id, sequence_number),
         merchant_id=subscription.merchant_id,
         customer_id=subscription.customer_id,
         subscription_id=subscription.id,
@@ -74,13 +80,22 @@ async def open_invoice(
     run: Run = UNINTERRUPTED,
 ) -> None:
     """Opens the invoice that the next boundary closes: `ended` will have ended there."""
-    merchant = await _merchant(session, terms)
+    merchant = await merchant_of(session, terms.subscription.merchant_id)
+    invoice = opened_row(terms, merchant, sequence_number=sequence_number, ended=ended, run=run)
+    await invoices.add(session, invoice)
+
+
+def opened_row(
+    terms: Terms, merchant: Merchant, *, sequence_number: int, ended: Period, run: Run
+) -> Invoice:
+    """The invoice that the next boundary closes, where `ended` will have ended."""
     invoice = invoice_row(terms, sequence_number=sequence_number, period=ended)
     invoice.ended_from, invoice.ended_to = ended.start, ended.end
     invoice.coming_to = window_at(terms, ended.end).end
     invoice.next_action_at = ended.end
     invoice.grace_period_end = parse_duration(merchant.grace_period).after(ended.end)
-    await _add(session, invoice, merchant, run)
+    _agree(invoice, merchant, run)
+    return invoice
 
 
 async def open_at(
@@ -96,24 +111,25 @@ async def open_at(
     The boundary that closes it is the start of `coming`, for which it bills what is due in
     advance. Nothing late can arrive for a window that has not begun: it has no grace.
     """
-    merchant = await _merchant(session, terms)
+    merchant = await merchant_of(session, terms.subscription.merchant_id)
     invoice = invoice_row(terms, sequence_number=sequence_number, period=coming)
     invoice.coming_to = coming.end
     invoice.next_action_at = invoice.grace_period_end = coming.start
-    await _add(session, invoice, merchant, run)
+    _agree(invoice, merchant, run)
+    await invoices.add(session, invoice)
 
 
-async def _merchant(session: AsyncSession, terms: Terms) -> Merchant:
-    merchant = await organizations.get(session, terms.subscription.merchant_id)
+async def merchant_of(session: AsyncSession, merchant_id: str) -> Merchant:
+    """Whose grace and approval the invoices have."""
+    merchant = await organizations.get(session, merchant_id)
     if merchant is None:
-        raise NotFound(f"No merchant {terms.subscription.merchant_id}")
+        raise NotFound(f"No merchant {merchant_id}")
     return merchant
 
 
-async def _add(session: AsyncSession, invoice: Invoice, merchant: Merchant, run: Run) -> None:
+def _agree(invoice: Invoice, merchant: Merchant, run: Run) -> None:
     invoice.auto_approve = merchant.auto_approve
     invoice.resumed_at, invoice.paid_until = run.resumed_at, run.paid_until
-    await invoices.add(session, invoice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +145,7 @@ async def cut(session: AsyncSession, terms: Terms, invoice: Invoice, cut: Cut) -
 
     Without a window to come it is the subscription's last; with an empty one others may follow.
     """
-    merchant = await _merchant(session, terms)
+    merchant = await merchant_of(session, invoice.merchant_id)
     end = cut.at if invoice.ended_from is None else max(invoice.ended_from, cut.at)
     grace_end = parse_duration(merchant.grace_period).after(end)
     await invoices.change(
@@ -144,7 +160,7 @@ async def cut(session: AsyncSession, terms: Terms, invoice: Invoice, cut: Cut) -
         grace_period_end=grace_end,
         next_action_at=grace_end,
     )
-    await _owe_close(session, terms.subscription, invoice, grace_end)
+    await hand_over(session, [handover_of(terms.subscription, invoice, grace_end)])
 
 
 async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
@@ -160,31 +176,50 @@ async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
 
 async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     """Closes the open invoice of a boundary that has come; found closing, it stays as it is."""
-    if invoice.status != "ACTIVE" or invoice.coming_to is None:
+    if not is_to_roll(invoice):
         return
-    subscription = terms.subscription
+    subscription, merchant_id = terms.subscription, invoice.merchant_id
     # Before the version moves on, which decides it while the period runs.
     arrears_version_id = drafts.arrears_version(terms, invoice)
     is_new = await _follow(session, terms)
     await invoices.change(
         session,
-        invoice.merchant_id,
+        merchant_id,
         invoice.id,
-        status="CLOSING",
-        arrears_version_id=arrears_version_id,
-        coming_version_id=subscription.plan_version_id,
-        next_action_at=invoice.grace_period_end,
+        **closing_columns(subscription, invoice, arrears_version_id),
     )
-    await open_invoice(
-        session,
+    await invoices.add(session, following(terms, await merchant_of(session, merchant_id), invoice))
+    if is_new:
+        await entitlements.follow(session, subscription, _coming_of(invoice).start)
+    await hand_over(session, [handover_of(subscription, invoice, invoice.grace_period_end)])
+
+
+def is_to_roll(invoice: Invoice) -> bool:
+    """Whether it is open and has a window after its own."""
+    return invoice.status == "ACTIVE" and invoice.coming_to is not None
+
+
+def closing_columns(
+    subscription: Subscription, invoice: Invoice, arrears_version_id: str
+) -> dict[str, Any]:
+    """What the columns of an invoice become whose window has ended at its boundary."""
+    return {
+        "status": "CLOSING",
+        "arrears_version_id": arrears_version_id,
+        "coming_version_id": subscription.plan_version_id,
+        "next_action_at": invoice.grace_period_end,
+    }
+
+
+def following(terms: Terms, merchant: Merchant, invoice: Invoice) -> Invoice:
+    """The invoice that opens where this one begins to close."""
+    return opened_row(
         terms,
+        merchant,
         sequence_number=invoice.sequence_number + 1,
         ended=_coming_of(invoice),
         run=Run(resumed_at=invoice.resumed_at),
     )
-    if is_new:
-        await entitlements.follow(session, subscription, _coming_of(invoice).start)
-    await _owe_close(session, subscription, invoice, invoice.grace_period_end)
 
 
 async def _follow(session: AsyncSession, terms: Terms) -> bool:
@@ -228,9 +263,7 @@ def _coming_of(invoice: Invoice) -> Period:
     return Period(start, invoice.coming_to)
 
 
-async def _owe_close(
-    session: AsyncSession, subscription: Subscription, invoice: Invoice, grace_end: datetime
-) -> None:
+def handover_of(subscription: Subscription, invoice: Invoice, grace_end: datetime) -> Handover:
     """Hands it to its InvoiceClose workflow, which has nothing to do before `grace_end`."""
     start = WorkflowStart(
         merchant_id=invoice.merchant_id,
@@ -244,5 +277,4 @@ async def _owe_close(
             "grace_period_end": grace_end.isoformat(),
         },
     )
-    handover = Handover(start=start, clock_id=subscription.test_clock_id, due_at=grace_end)
-    await hand_over(session, [handover])
+    return Handover(start=start, clock_id=subscription.test_clock_id, due_at=grace_end)

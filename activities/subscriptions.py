@@ -1,5 +1,6 @@
 """Subscription transactions: create, activate, roll a period over, terminate; no waiting here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,17 +18,20 @@ from activities import subscription_pauses as pauses
 from activities import subscription_periods as periods
 from activities import subscription_plans as own_plans
 from activities import subscription_reminders as reminders
+from activities import subscription_rolls as rolls
 from activities import subscription_starts as starts
 from activities import subscription_versions as versions
+from activities.gathering import Gathering
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_intervals import EditedIntervals, EditIntervals
 from activities.subscription_periods import ClosingInvoice
 from activities.subscription_plans import ChangePlan, PlannedChange
+from activities.subscription_rolls import RollPeriod
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_versions import MigratedVersion, MigrateVersion
 from billing.errors import Conflict, NotFound
-from billing.ids import derived_id
+from models.audit import Acting, acting, sign_for_all
 from models.base import wall_now
 from models.database import Database
 from models.invoices import Invoice
@@ -43,18 +47,6 @@ class SubscriptionRef:
     merchant_id: str
     subscription_id: str
     now: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollPeriod:
-    """A boundary has come for the open invoice with this sequence number."""
-
-    merchant_id: str
-    subscription_id: str
-    sequence_number: int
-    now: datetime
-    reminded_at: datetime | None = None
-    """When its customer is told of this renewal, on a test clock that did not stop there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +76,20 @@ class RolledPeriod:
     view: SubscriptionView
 
 
+@dataclass(frozen=True, slots=True)
+class _Roll:
+    """A boundary that has come, and who signs for its roll."""
+
+    command: RollPeriod
+    signed: Acting | None
+
+
 class SubscriptionActivities:
     """The only writer of subscriptions (and of the opening of their invoices)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rolling: Gathering[_Roll, RolledPeriod] = Gathering(self._roll_together)
 
     async def create_subscription(self, command: CreateSubscription) -> CreatedSubscription:
         """Creates it with its first invoice and owes its workflow; no activity: the API calls it.
@@ -166,14 +167,18 @@ class SubscriptionActivities:
 
     @activity.defn
     async def roll_period(self, command: RollPeriod) -> RolledPeriod:
-        """At a boundary: the open invoice begins to close, the next window's invoice opens."""
+        """At a boundary: the open invoice begins to close, the next window's invoice opens.
+
+        What is asked at the same time for subscriptions of one merchant is done together, unless
+        there is something peculiar about one. Run twice, it leaves what closes as it is.
+        """
+        rolled = await self._rolling.ask(command.merchant_id, _Roll(command, acting.get()))
+        if rolled is not None:
+            return rolled
         async with self._database.transaction() as session:
             subscription = await _found(session, _ref(command))
             invoice = await invoices.get(
-                session,
-                command.merchant_id,
-                derived_id("inv", subscription.id, command.sequence_number),
-                lock=True,
+                session, command.merchant_id, command.invoice_id, lock=True
             )
             terms = None
             if subscription.status == "active" and invoice is not None:
@@ -183,6 +188,15 @@ class SubscriptionActivities:
                 await periods.roll(session, terms, invoice)
             closing = None if invoice is None else periods.closing_of(invoice)
             return RolledPeriod(closing=closing, view=await _view(session, subscription, terms))
+
+    async def _roll_together(
+        self, merchant_id: str, asked: Sequence[_Roll]
+    ) -> list[RolledPeriod | None]:
+        sign_for_all({row: each.signed for each in asked for row in rolls.rows_of(each.command)})
+        async with self._database.transaction() as session:
+            rolled = await rolls.roll_all(session, merchant_id, [each.command for each in asked])
+        done = {command: _rolled(each) for command, each in rolled.items()}
+        return [done.get(each.command) for each in asked]
 
     @activity.defn
     async def change_subscription(self, command: ChangeSubscription) -> SubscriptionView:
@@ -301,6 +315,24 @@ async def _view(
     first = None
     if subscription.status == "pending_payment":
         first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
+    next_reminder = await reminders.next_reminder(session, terms, current)
+    return _view_of(terms, current, first=first, next_reminder=next_reminder)
+
+
+def _rolled(rolled: rolls.Rolled) -> RolledPeriod:
+    view = _view_of(rolled.terms, rolled.opened, next_reminder=rolled.next_reminder)
+    return RolledPeriod(closing=periods.closing_of(rolled.closing), view=view)
+
+
+def _view_of(
+    terms: Terms,
+    current: Invoice | None,
+    *,
+    first: Invoice | None = None,
+    next_reminder: datetime | None,
+) -> SubscriptionView:
+    """What is told of it: `current` is its open invoice, `first` the one that is to be paid."""
+    subscription = terms.subscription
     # A draft is collected by nobody, and does not expire.
     is_asked = subscription.status == "pending_payment" and not _is_draft(first)
     return SubscriptionView(
@@ -312,7 +344,7 @@ async def _view(
         next_boundary=None if current is None else current.next_action_at,
         sequence_number=0 if current is None else current.sequence_number,
         ending_at=subscription.ending_at,
-        next_reminder=await reminders.next_reminder(session, terms, current),
+        next_reminder=next_reminder,
     )
 
 

@@ -1,10 +1,10 @@
 """The core of a close: roll, then draft and issue as the activities do, without any workflow.
 
 Each subscription has five prices: a fee, and a metric by the unit, by graduated bands, by volume
-and by the package. Invoices close alone, one after the other, or a hundred at the same time, as the
-calls of one worker do; each figure is the median of three rounds. What is written is signed by a
-workflow, as in a worker. `floor` reads and rates the same periods a hundred at a time and writes
-nothing.
+and by the package. Periods roll and invoices close alone, one after the other, or a hundred at the
+same time, as the calls of one worker do; each figure is the median of three rounds. What is written
+is signed by a workflow, as in a worker. `floor` reads and rates the same periods a hundred at a
+time and writes nothing.
 """
 
 import asyncio
@@ -23,8 +23,9 @@ from sqlmodel import col, select
 
 from activities.customers import DescribedCustomer
 from activities.invoices import DraftInvoice, InvoiceActivities
+from activities.subscription_rolls import RollPeriod
 from activities.subscription_starts import CreateSubscription
-from activities.subscriptions import RollPeriod, SubscriptionActivities
+from activities.subscriptions import SubscriptionActivities
 from api.app import create_app
 from bench import stage
 from billing import pricing
@@ -209,11 +210,13 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
         assert drafted.finalized is not None
         assert drafted.finalized.status == "ISSUED", drafted
 
-    figures = await _spent(here, "roll", roll, _rounds(sold.subscriptions, 1))
     count = ROUNDS * min(ALONE, SUBSCRIPTIONS // ROUNDS // 4)
-    alone, rest = sold.subscriptions[:count], sold.subscriptions[count:]
-    figures |= await _spent(here, "closeAlone", close, _rounds(alone, 1))
-    figures |= await _spent(here, "close", close, _rounds(rest, CHUNK))
+    alone = _rounds(sold.subscriptions[:count], 1)
+    rest = _rounds(sold.subscriptions[count:], CHUNK)
+    figures = await _spent(here, "rollAlone", roll, alone)
+    figures |= await _spent(here, "roll", roll, rest)
+    figures |= await _spent(here, "closeAlone", close, alone)
+    figures |= await _spent(here, "close", close, rest)
     return figures
 
 

@@ -17,9 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.subscription_endings import Terminate
     from activities.subscription_periods import close_workflow_id
     from activities.subscription_plans import At, ChangePlan
+    from activities.subscription_rolls import RollPeriod
     from activities.subscriptions import (
         RolledPeriod,
-        RollPeriod,
         SubscriptionActivities,
         SubscriptionRef,
         SubscriptionView,

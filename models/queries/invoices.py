@@ -106,6 +106,11 @@ async def add(session: AsyncSession, invoice: Invoice) -> bool:
     return done.scalar_one_or_none() is not None
 
 
+async def add_all(session: AsyncSession, added: Sequence[Invoice]) -> set[str]:
+    """Inserts each under its derived id; returns the ids of those that did not stand already."""
+    return await row_sets.insert_new(session, Invoice, [each.model_dump() for each in added])
+
+
 async def change(session: AsyncSession, merchant_id: str, invoice_id: str, **changes: Any) -> None:
     """Writes some columns."""
     await session.exec(

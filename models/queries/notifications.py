@@ -1,5 +1,6 @@
 """The statements of notifications."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from models import row_sets
 from models.notifications import Notification
+from models.row_sets import is_among
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,11 @@ async def add(session: AsyncSession, row: Notification) -> None:
     await session.exec(insert(Notification).values(**row.model_dump()).on_conflict_do_nothing())
 
 
+async def add_all(session: AsyncSession, added: Sequence[Notification]) -> None:
+    """The same of many in one statement."""
+    await row_sets.insert_new(session, Notification, [each.model_dump() for each in added])
+
+
 async def is_told(session: AsyncSession, merchant_id: str, notification_id: str) -> bool:
     """Whether it was told."""
     rows = await session.exec(
@@ -33,6 +41,21 @@ async def is_told(session: AsyncSession, merchant_id: str, notification_id: str)
         )
     )
     return rows.first() is not None
+
+
+async def told_among(
+    session: AsyncSession, merchant_id: str, notification_ids: Collection[str]
+) -> set[str]:
+    """Those of these ids that were told; nothing is asked about nothing."""
+    if not notification_ids:
+        return set()
+    rows = await session.exec(
+        select(col(Notification.id)).where(
+            col(Notification.merchant_id) == merchant_id,
+            is_among(col(Notification.id), notification_ids),
+        )
+    )
+    return set(rows.all())
 
 
 def newest_first(narrowed: NotificationFilter) -> SelectOfScalar[Notification]:

@@ -146,6 +146,22 @@ async def among(
     return {row.id: row for row in rows.all()}
 
 
+async def locked(
+    session: AsyncSession, merchant_id: str, subscription_ids: Collection[str]
+) -> list[Subscription]:
+    """These subscriptions, locked in the order of their ids."""
+    rows = await session.exec(
+        select(Subscription)
+        .where(
+            col(Subscription.merchant_id) == merchant_id,
+            is_among(col(Subscription.id), subscription_ids),
+        )
+        .order_by(col(Subscription.id))
+        .with_for_update(key_share=True)
+    )
+    return list(rows.all())
+
+
 async def bought_by(
     session: AsyncSession, merchant_id: str, subscription_ids: Collection[str]
 ) -> dict[str, Bought]:

@@ -9,6 +9,7 @@ from sqlalchemy.engine import make_url
 from activities.organizations import CreatedMerchant, CreateMerchant, OrganizationActivities
 from models.base import new_id
 from models.database import Database
+from tests.activity.twins import created
 from tests.conftest import migrate
 
 
@@ -30,3 +31,11 @@ async def own_database(database_url: str) -> AsyncIterator[Database]:
 async def merchant_of_own(own_database: Database) -> CreatedMerchant:
     """A merchant in that database."""
     return await OrganizationActivities(own_database).create_merchant(CreateMerchant("Own"))
+
+
+@pytest.fixture
+async def fresh_url(database_url: str) -> AsyncIterator[str]:
+    """A migrated database of its own, to be copied."""
+    async with created(database_url) as url:
+        migrate(url)
+        yield url

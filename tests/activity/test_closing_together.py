@@ -5,25 +5,20 @@ Both ways start from one copy of a database, so that all that is derived is the 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import psycopg
-import pytest
-from psycopg import sql
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from temporalio.testing import ActivityEnvironment
 
 from activities.gathering import Gathering
 from activities.invoices import DraftedInvoice, DraftInvoice, InvoiceActivities
 from activities.organizations import CreateMerchant, OrganizationActivities
-from activities.subscriptions import RollPeriod, SubscriptionActivities
-from models import tables
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities
 from models.adjustments import Adjustment
 from models.audit import Acting, acting
 from models.base import new_id
@@ -31,8 +26,8 @@ from models.database import Database
 from models.manual_lines import ManualLine
 from models.usage_voids import UsageVoid
 from tests.activity.rows import START, PlanShape, Shop, next_customer, open_shop
+from tests.activity.twins import nobody_together, opened, told_rows, twin
 from tests.activity.usage import report
-from tests.conftest import migrate
 
 FEBRUARY_END = datetime(2026, 2, 28, 9, tzinfo=UTC)
 MARCH_END = datetime(2026, 3, 31, 9, tzinfo=UTC)
@@ -40,12 +35,6 @@ GRACE = timedelta(hours=24)
 IN_FEBRUARY = START + timedelta(days=1)
 IN_MARCH = FEBRUARY_END + timedelta(days=1)
 ARREARS = PlanShape(fee="10.00", fee_term="in_arrears")
-# What differs between two runs of the same: drawn, or told by the wall clock or the server.
-VOLATILE = {
-    "created_at", "updated_at", "token", "usage_watermark", "late_watermark", "transaction_id",
-    "sent_at",
-}  # fmt: skip
-UNORDERED = {"audit_events": {"id"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,41 +43,6 @@ class Contract:
 
     shop: Shop
     subscription_id: str
-
-
-@pytest.fixture
-async def fresh_url(database_url: str) -> AsyncIterator[str]:
-    """A migrated database of its own."""
-    async with _created(database_url, None) as url:
-        migrate(url)
-        yield url
-
-
-@asynccontextmanager
-async def _created(server: str, template: str | None) -> AsyncIterator[str]:
-    name = new_id("db")
-    copied = sql.SQL("" if template is None else " TEMPLATE {}").format(
-        *([] if template is None else [sql.Identifier(str(make_url(template).database))])
-    )
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-@asynccontextmanager
-async def _opened(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    yield database
-    await database.close()
-
-
-async def _connect(database: Database) -> None:
-    """Opens its connections in turn: a fresh database is slow to let many in at once."""
-    async with AsyncExitStack() as stack:
-        for _ in range(8):
-            session = await stack.enter_async_context(database.transaction())
-            await session.connection()
 
 
 async def _subscribed(database: Database, shop: Shop, **terms: Any) -> Contract:
@@ -131,17 +85,11 @@ async def one_by_one(
     activities: InvoiceActivities, refs: Sequence[DraftInvoice]
 ) -> list[DraftedInvoice | BaseException]:
     """Each read alone, after the one before it, in the order of their ids."""
-    activities._drafting = Gathering(_nobody_together)
+    activities._drafting = Gathering(nobody_together)
     done: list[DraftedInvoice | BaseException] = []
     for ref in sorted(refs, key=lambda ref: ref.invoice_id):
         done += await asyncio.gather(_signed(activities, ref), return_exceptions=True)
     return done
-
-
-async def _nobody_together(
-    _merchant_id: str, asked: Sequence[object]
-) -> list[DraftedInvoice | None]:
-    return [None] * len(asked)
 
 
 async def together(
@@ -177,35 +125,9 @@ async def _outcomes(
     url: str, refs: Sequence[DraftInvoice], way: Way
 ) -> tuple[list[Any], dict[str, list[str]]]:
     """What a copy of the database answers when they close in this way, and what it then holds."""
-    async with _created(url, url) as copy, _opened(copy) as database:
-        await _connect(database)
+    async with twin(url) as database:
         answers = await way(InvoiceActivities(database), refs)
-        async with database.transaction() as session:
-            connection = await session.connection()
-            rows = {
-                table.name: sorted(
-                    _plain(table.name, dict(row))
-                    for row in (await connection.execute(table.select())).mappings()
-                )
-                for table in tables.metadata.sorted_tables
-            }
-    return answers, rows
-
-
-def _plain(table: str, row: dict[str, Any]) -> str:
-    left_out = VOLATILE | UNORDERED.get(table, set())
-    kept = {name: value for name, value in row.items() if name not in left_out}
-    if table == "audit_events":
-        for side in ("before", "after"):
-            told = kept[side] or {}
-            kept[side] = {name: each for name, each in told.items() if name not in VOLATILE}
-    if table == "invoice_lines":
-        kept["origin"] = {k: v for k, v in kept["origin"].items() if k != "calculated_at"}
-    return repr({name: _normal(value) for name, value in sorted(kept.items())})
-
-
-def _normal(value: Any) -> Any:
-    return sorted(value.items()) if isinstance(value, dict) else value
+        return answers, await told_rows(database)
 
 
 async def _stage_everybody(database: Database) -> list[DraftInvoice]:
@@ -319,7 +241,7 @@ async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
 
     All tables are compared, the audit log and its actors included.
     """
-    async with _opened(fresh_url) as database:
+    async with opened(fresh_url) as database:
         refs = await _stage_everybody(database)
     alone, rows_alone = await _outcomes(fresh_url, refs, one_by_one)
     answers, rows = await _outcomes(fresh_url, refs, together)
@@ -339,14 +261,14 @@ def _unnumbered(rows: Sequence[str]) -> list[str]:
 
 async def test_plain_ones_share_a_snapshot(fresh_url: str) -> None:
     """They are read in one transaction, which their watermark shows; one by one it differs."""
-    async with _opened(fresh_url) as database:
+    async with opened(fresh_url) as database:
         shop = await open_shop(database, await _merchant(database), ARREARS)
         shops = [await next_customer(database, shop) for _ in range(4)]
         contracts = [await _subscribed(database, each) for each in shops]
         refs = [await _rolled(database, each, 0, FEBRUARY_END) for each in contracts]
     marks = {}
     for way in (one_by_one, together):
-        async with _created(fresh_url, fresh_url) as copy, _opened(copy) as database:
+        async with twin(fresh_url) as database:
             await way(InvoiceActivities(database), refs)
             async with database.transaction() as session:
                 found = await (await session.connection()).execute(
@@ -365,7 +287,7 @@ async def test_plain_ones_share_a_snapshot(fresh_url: str) -> None:
 
 async def test_one_that_fails_fails_alone(fresh_url: str) -> None:
     """A price that cannot be read stops its own invoice, and leaves no gap in the numbers."""
-    async with _opened(fresh_url) as database:
+    async with opened(fresh_url) as database:
         merchant_id = await _merchant(database)
         shop = await open_shop(database, merchant_id, ARREARS)
         broken_shop = await open_shop(database, merchant_id, PlanShape(fee=None))
@@ -394,7 +316,7 @@ async def test_one_that_fails_fails_alone(fresh_url: str) -> None:
 
 
 async def test_asked_twice_at_once_it_is_issued_once(fresh_url: str) -> None:
-    async with _opened(fresh_url) as database:
+    async with opened(fresh_url) as database:
         shop = await open_shop(database, await _merchant(database), ARREARS)
         contract = await _subscribed(database, shop)
         ref = await _rolled(database, contract, 0, FEBRUARY_END)

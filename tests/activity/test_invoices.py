@@ -10,7 +10,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.organizations import CreatedMerchant
-from activities.subscriptions import RollPeriod, SubscriptionActivities
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities
 from models.base import new_id
 from models.database import Database
 from models.invoices import Invoice

@@ -10,11 +10,8 @@ import pytest
 from activities.organizations import CreatedMerchant
 from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
-from activities.subscriptions import (
-    RollPeriod,
-    SubscriptionActivities,
-    SubscriptionRef,
-)
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities, SubscriptionRef
 from billing.errors import Conflict, InvalidValue, NotFound
 from models.database import Database
 from models.invoices import Invoice

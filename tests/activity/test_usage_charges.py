@@ -20,7 +20,8 @@ from activities.reservations import (
     TopUp,
 )
 from activities.subscription_endings import Terminate
-from activities.subscriptions import RollPeriod, SubscriptionActivities
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities
 from activities.usage_charges import RecordUsage, RefundUsage, UsageChargeActivities
 from billing.errors import AlreadyRefunded, Conflict, InvalidValue, NotRefundable
 from billing.ids import derived_id

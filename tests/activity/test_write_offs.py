@@ -12,7 +12,8 @@ from activities.organizations import CreatedMerchant
 from activities.payment_attempts import BeginAttempt
 from activities.payments import PaymentActivities
 from activities.reconciliation import ReconciliationActivities
-from activities.subscriptions import RollPeriod, SubscriptionActivities
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities
 from activities.write_offs import WriteOff, WriteOffActivities
 from billing.ids import derived_id
 from models.database import Database

@@ -31,11 +31,8 @@ from activities.payments import PaymentActivities
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_plans import ChangePlan
-from activities.subscriptions import (
-    RollPeriod,
-    SubscriptionActivities,
-    SubscriptionRef,
-)
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities, SubscriptionRef
 from api.app import create_app
 from api.commands import Commands, SetPaused, TerminateSubscription, UpdateSubscription
 from api.workflow_calls import Unavailable

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from activities.invoices import DraftInvoice, InvoiceActivities
-from activities.subscriptions import RollPeriod, SubscriptionActivities
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities
 from billing.ids import derived_id
 from models.base import wall_now
 from tests.api.in_process import InProcess, Shop, accepted

@@ -6,7 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from activities.subscriptions import RollPeriod, SubscriptionActivities
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import SubscriptionActivities
 from tests.api.in_process import InProcess, Shop, accepted
 
 Client = httpx2.AsyncClient

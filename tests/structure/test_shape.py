@@ -42,6 +42,7 @@ SHARED_ACTIVITIES = {
     "subscription_versions": "the part of the writer of subscriptions that moves their version",
     "subscription_intervals": "the part of the writer of subscriptions that changes their terms",
     "subscription_plans": "the part of the writer of subscriptions that changes their plan",
+    "subscription_rolls": "the part of the writer of subscriptions that rolls many at once",
     "subscription_endings": "the part of the writer of subscriptions that ends them",
     "payment_collections": "the part of the writer of payments that reads what is collected",
     "payment_attempts": "the part of the writer of payments that tries a card",

@@ -11,7 +11,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.payment_collections import CollectionRef
 from activities.reservations import ReservationRef, ReservationView
-from activities.subscriptions import RolledPeriod, RollPeriod, SubscriptionRef, SubscriptionView
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import RolledPeriod, SubscriptionRef, SubscriptionView
 from tests.workflow.conftest import Simulation, Working
 from workflows.entitlement_reservation import EntitlementReservationWorkflow, ReservationState
 from workflows.options import BILLING_QUEUE

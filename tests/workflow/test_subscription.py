@@ -17,7 +17,8 @@ from activities.payment_collections import Collection, CollectionRef
 from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
 from activities.subscription_endings import Terminate
 from activities.subscription_periods import ClosingInvoice
-from activities.subscriptions import RolledPeriod, RollPeriod, SubscriptionRef, SubscriptionView
+from activities.subscription_rolls import RollPeriod
+from activities.subscriptions import RolledPeriod, SubscriptionRef, SubscriptionView
 from activities.test_clocks import Tick, TickAnswer
 from billing.durations import parse_duration
 from billing.periods import boundary
