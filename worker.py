@@ -117,6 +117,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             invoices.finalize_invoice,
             payments.open_collection,
             payments.begin_attempt,
+            payments.charge_at_once,
             payments.record_attempt,
             payments.give_up_collection,
             payments.settle_outside,

@@ -23,6 +23,7 @@ from models.queries import invoices, ledger, manual_lines, payments
 from models.queries.draft_lines import Draft, line_columns
 from models.queries.parties import of_customers
 from models.queries.terms import Terms
+from models.row_sets import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def store(
     rows = {each.invoice.id: each.invoice for each in drafted}
     rows |= {each.invoice.id: each.invoice for each in issued}
     await invoices.change_all(
-        session, merchant_id, [invoices.Change(rows[key], each) for key, each in columns.items()]
+        session, merchant_id, [Change(rows[key], each) for key, each in columns.items()]
     )
     await _book(session, merchant_id, issued)
     for each in issued:

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import payment_pages as pages
 from activities import payment_settlements as settlements
 from activities.gateways.port import ChargeOutcome, SavedCard
-from activities.payment_collections import Collection, Found, Payable, load
+from activities.payment_collections import Collection, Found, Payable, load_all
 from billing.dunning import next_attempt_at
 from billing.errors import NotFound
 from billing.ids import derived_id
 from models.base import wall_now
 from models.payments import PaymentAttempt
 from models.queries import invoices, payments
+from models.row_sets import Change
 
 RETRY_PAUSE = timedelta(minutes=1)
 Origin = Literal["automatic", "checkout", "retry"]
@@ -76,6 +77,8 @@ class AttemptRef:
 
     merchant_id: str
     attempt_id: str
+    was_tried: bool = False
+    """A first try has left its outcome open: it is looked up before anything is charged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class RecordAttempt:
     """The gateway's answer, to be written once."""
 
     merchant_id: str
+    collection_id: str
     attempt_id: str
     outcome: ChargeOutcome
     now: datetime
@@ -102,19 +106,40 @@ class RecordedAttempt:
 
 async def begin(session: AsyncSession, found: Found, command: BeginAttempt) -> BegunAttempt:
     """Writes the attempt, pending; one that is pending already is answered again."""
+    (begun,) = await begin_all(session, command.merchant_id, [(found, command)])
+    return begun
+
+
+async def begin_all(
+    session: AsyncSession, merchant_id: str, asked: Sequence[tuple[Found, BeginAttempt]]
+) -> list[BegunAttempt]:
+    """The same for several, each of another collection of one merchant."""
+    known = {row.id for found, _ in asked for row in found.attempts}
+    begun = [_begun(found, command) for found, command in asked]
+    made = [row for found, _ in asked for row in found.attempts if row.id not in known]
+    await payments.add_attempts(session, merchant_id, made)
+    cardless = [
+        found
+        for (found, _), answer in zip(asked, begun, strict=True)
+        if answer.refusal == "no_payment_method"
+    ]
+    await _show_retries(session, merchant_id, cardless)
+    return begun
+
+
+def _begun(found: Found, command: BeginAttempt) -> BegunAttempt:
+    """Adds the attempt to what was found, unless there is one under way or none to be made."""
+    made = found.attempts
     if not found.payable.is_open:
         return BegunAttempt(attempt_id=None, refusal="not_payable")
-    made = found.attempts
     if made and made[-1].status == "pending":
         return BegunAttempt(attempt_id=made[-1].id)
     if command.is_retry and _was_retried(made, command):
         return BegunAttempt(attempt_id=None, refusal="too_soon")
     method_id = found.method_id if command.card is None else command.card.gateway_method_id
     attempt = _attempt_row(found.payable, command, method_id)
-    await payments.add_attempt(session, attempt)
     made.append(attempt)
     if method_id is None:
-        await _show_retry(session, found)
         return BegunAttempt(attempt_id=None, refusal="no_payment_method")
     return BegunAttempt(attempt_id=attempt.id)
 
@@ -157,62 +182,93 @@ def _was_retried(made: Sequence[PaymentAttempt], command: BeginAttempt) -> bool:
 
 async def record(session: AsyncSession, command: RecordAttempt) -> RecordedAttempt:
     """Writes the gateway's answer once and, if it was paid, everything that follows from it."""
-    attempt = await payments.get_attempt(
-        session, command.merchant_id, command.attempt_id, lock=True
-    )
-    if attempt is None:
+    recorded = await record_all(session, command.merchant_id, [command])
+    if command.attempt_id not in recorded:
         raise NotFound(f"No payment attempt {command.attempt_id}")
-    found = await load(session, attempt.merchant_id, attempt.collection_id)
-    if attempt.status == "pending":
-        await _record(session, found, attempt, command)
-    return RecordedAttempt(
-        status=attempt.status,
-        decline_code=attempt.decline_code,
-        message=attempt.message,
-        collection=found.collection(),
-    )
+    return recorded[command.attempt_id]
 
 
-async def _show_retry(session: AsyncSession, found: Found) -> None:
-    """Shows on the invoice when it is tried next."""
-    invoice, failed = found.payable.invoice, found.failed
-    if invoice is None or invoice.status != "ISSUED" or not failed:
-        return
-    await invoices.change(
-        session,
-        invoice.merchant_id,
-        invoice.id,
-        next_action_at=next_attempt_at(failed[0].attempted_at, len(failed)),
-    )
+async def record_all(
+    session: AsyncSession, merchant_id: str, commands: Sequence[RecordAttempt]
+) -> dict[str, RecordedAttempt]:
+    """The same for several, each of another collection of one merchant, by the attempts' ids.
+
+    Attempts that are not known are left out.
+    """
+    founds = await load_all(session, merchant_id, [each.collection_id for each in commands])
+    answered = [
+        _Answered(founds[command.collection_id], attempt, command)
+        for command in commands
+        if command.collection_id in founds
+        for attempt in founds[command.collection_id].attempts
+        if attempt.id == command.attempt_id
+    ]
+    await _record(session, merchant_id, [e for e in answered if e.attempt.status == "pending"])
+    return {each.attempt.id: each.recorded() for each in answered}
 
 
-async def _record(
-    session: AsyncSession, found: Found, attempt: PaymentAttempt, command: RecordAttempt
-) -> None:
-    outcome = command.outcome
-    await payments.change_attempt(
-        session,
-        attempt.merchant_id,
-        attempt.id,
-        status=outcome.status,
-        gateway_charge_id=outcome.charge_id,
-        decline_code=outcome.decline_code,
-        message=outcome.message,
-        resolved_at=command.now,
-    )
-    if outcome.status != "succeeded":
-        await _show_retry(session, found)
-        return
-    await settlements.settle(session, found.payable, attempt, command.now)
-    await payments.change_sessions(
-        session,
-        attempt.merchant_id,
-        attempt.collection_id,
-        status="completed",
-        completed_at=command.now,
-        provider_payment_ref=outcome.charge_id,
-    )
-    await _save_card(session, found, command)
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An attempt and what the gateway says of it."""
+
+    found: Found
+    attempt: PaymentAttempt
+    command: RecordAttempt
+
+    def columns(self) -> dict[str, Any]:
+        """What the attempt becomes."""
+        outcome = self.command.outcome
+        return {
+            "status": outcome.status,
+            "gateway_charge_id": outcome.charge_id,
+            "decline_code": outcome.decline_code,
+            "message": outcome.message,
+            "resolved_at": self.command.now,
+        }
+
+    def paid(self) -> settlements.Paid:
+        """The money that it has brought."""
+        return settlements.Paid(self.found.payable, self.attempt, self.command.now)
+
+    def completion(self) -> payments.Completion:
+        """What its pages become."""
+        return payments.Completion(
+            collection_id=self.command.collection_id,
+            completed_at=self.command.now,
+            provider_payment_ref=self.command.outcome.charge_id,
+        )
+
+    def recorded(self) -> RecordedAttempt:
+        """As the workflow is told."""
+        return RecordedAttempt(
+            status=self.attempt.status,
+            decline_code=self.attempt.decline_code,
+            message=self.attempt.message,
+            collection=self.found.collection(),
+        )
+
+
+async def _record(session: AsyncSession, merchant_id: str, answered: Sequence[_Answered]) -> None:
+    changes = [Change(each.attempt, each.columns()) for each in answered]
+    await payments.change_attempts(session, merchant_id, changes)
+    brought = [each for each in answered if each.attempt.status == "succeeded"]
+    declined = [each.found for each in answered if each.attempt.status != "succeeded"]
+    await _show_retries(session, merchant_id, declined)
+    await settlements.settle(session, merchant_id, [each.paid() for each in brought])
+    await payments.complete_sessions(session, merchant_id, [each.completion() for each in brought])
+    for each in brought:
+        await _save_card(session, each.found, each.command)
+
+
+async def _show_retries(session: AsyncSession, merchant_id: str, founds: Sequence[Found]) -> None:
+    """Shows on the invoices when they are tried next."""
+    changes = []
+    for found in founds:
+        invoice, failed = found.payable.invoice, found.failed
+        if invoice is not None and invoice.status == "ISSUED" and failed:
+            coming = next_attempt_at(failed[0].attempted_at, len(failed))
+            changes.append(Change(invoice, {"next_action_at": coming}))
+    await invoices.change_all(session, merchant_id, changes)
 
 
 async def _save_card(session: AsyncSession, found: Found, command: RecordAttempt) -> None:

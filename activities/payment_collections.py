@@ -1,18 +1,22 @@
 """What is collected, an invoice or a payment, and how far that has come; read, never changed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import issuing
 from billing.errors import NotFound
+from models.customers import PaymentMethod
 from models.invoices import Invoice
 from models.payments import Payment, PaymentAttempt
-from models.queries import invoices, payments
+from models.queries import invoices, payments, subscriptions
 from models.subscriptions import Subscription
 
+T = TypeVar("T")
 PAYABLE_INVOICE = ("ISSUED", "PAYMENT_FAILED")
 
 
@@ -51,6 +55,8 @@ class Collection:
     pending_attempt_id: str | None
     """An attempt whose outcome was never recorded: it is looked up before any new one."""
     pending_number: int | None
+    charges_at_once: bool = False
+    """Whether a charge is first tried within the workflow's own task; not in older histories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +81,46 @@ class Payable:
         return self.status in (PAYABLE_INVOICE if self.invoice is not None else ("pending",))
 
 
-async def payable_of(session: AsyncSession, merchant_id: str, collection_id: str) -> Payable:
-    """The invoice or payment, locked; raises NotFound."""
-    if collection_id.startswith("inv_"):
-        invoice = await invoices.get(session, merchant_id, collection_id, lock=True)
-        if invoice is None:
-            raise NotFound(f"No invoice {collection_id}")
-        return Payable(
+async def _payables(
+    session: AsyncSession, merchant_id: str, collection_ids: Sequence[str]
+) -> dict[str, Payable]:
+    """These invoices and payments, locked in the order of their ids; unknown ones are left out."""
+    wanted = [each for each in collection_ids if each.startswith("inv_")]
+    others = [each for each in collection_ids if not each.startswith("inv_")]
+    bills = await invoices.locked(session, merchant_id, wanted) if wanted else []
+    found = {
+        invoice.id: Payable(
             amount=issuing.unpaid(invoice),
             currency=invoice.currency,
             customer_id=invoice.customer_id,
             invoice=invoice,
             payment=None,
         )
-    payment = await payments.get_payment(session, merchant_id, collection_id, lock=True)
-    if payment is None:
-        raise NotFound(f"No payment {collection_id}")
-    return Payable(
-        amount=payment.amount,
-        currency=payment.currency,
-        customer_id=payment.customer_id,
-        invoice=None,
-        payment=payment,
-    )
+        for invoice in bills
+    }
+    for payment in await payments.locked_payments(session, merchant_id, others):
+        found[payment.id] = Payable(
+            amount=payment.amount,
+            currency=payment.currency,
+            customer_id=payment.customer_id,
+            invoice=None,
+            payment=payment,
+        )
+    return found
+
+
+async def payable_of(session: AsyncSession, merchant_id: str, collection_id: str) -> Payable:
+    """The invoice or payment, locked; raises NotFound."""
+    found = await _payables(session, merchant_id, [collection_id])
+    return known(found, collection_id)
+
+
+def known(found: Mapping[str, T], collection_id: str) -> T:
+    """What was found of it; raises NotFound."""
+    if collection_id not in found:
+        kind = "invoice" if collection_id.startswith("inv_") else "payment"
+        raise NotFound(f"No {kind} {collection_id}")
+    return found[collection_id]
 
 
 @dataclass(slots=True)
@@ -152,20 +175,40 @@ class Found:
             first_failed_at=failed[0].attempted_at if failed else None,
             pending_attempt_id=None if pending is None else pending.id,
             pending_number=None if pending is None else pending.number,
+            charges_at_once=True,
         )
 
 
 async def load(session: AsyncSession, merchant_id: str, collection_id: str) -> Found:
     """What is collected, locked, with its attempts and whoever pays it; raises NotFound."""
-    payable = await payable_of(session, merchant_id, collection_id)
-    subscription, method = None, None
-    if payable.invoice is not None:
-        subscription, method = await payments.payer_of(session, payable.invoice)
-    elif payable.customer_id is not None:
-        method = await payments.newest_method(session, merchant_id, payable.customer_id)
-    return Found(
-        payable=payable,
-        attempts=await payments.attempts_of(session, merchant_id, collection_id),
-        subscription=subscription,
-        method_id=None if method is None else method.gateway_method_id,
-    )
+    return known(await load_all(session, merchant_id, [collection_id]), collection_id)
+
+
+async def load_all(
+    session: AsyncSession, merchant_id: str, collection_ids: Sequence[str]
+) -> dict[str, Found]:
+    """The same of several of one merchant, by their ids; unknown ones are left out."""
+    payables = await _payables(session, merchant_id, collection_ids)
+    billed = {
+        key: each.invoice.subscription_id
+        for key, each in payables.items()
+        if each.invoice is not None
+    }
+    payers = await subscriptions.among(session, merchant_id, set(billed.values())) if billed else {}
+    customers = {each.customer_id for each in payables.values() if each.customer_id is not None}
+    methods = await payments.newest_methods(session, merchant_id, customers)
+    attempts = await payments.attempts_of_all(session, merchant_id, payables)
+    return {
+        key: Found(
+            payable=each,
+            attempts=attempts.get(key, []),
+            subscription=payers.get(billed.get(key, "")),
+            method_id=_method_id(methods, each.customer_id),
+        )
+        for key, each in payables.items()
+    }
+
+
+def _method_id(methods: Mapping[str, PaymentMethod], customer_id: str | None) -> str | None:
+    method = None if customer_id is None else methods.get(customer_id)
+    return None if method is None else method.gateway_method_id

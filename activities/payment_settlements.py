@@ -1,7 +1,9 @@
 """What follows from money that has come: the invoice is paid, the books say so, its pages end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,6 +15,7 @@ from billing.invoicing import check_transition
 from models.invoices import Invoice
 from models.payments import Payment, PaymentAttempt
 from models.queries import invoices, ledger, payments
+from models.row_sets import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +36,28 @@ class SettledOutside:
     settled: bool
 
 
-async def settle(
-    session: AsyncSession, payable: Payable, attempt: PaymentAttempt, now: datetime
-) -> None:
-    """The attempt has brought the money: pays what was collected."""
-    if payable.invoice is not None:
-        await _pay_invoice(session, payable.invoice, attempt, now)
-    if payable.payment is not None:
-        await _complete(session, payable.payment, attempt, now)
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What was collected, the attempt that brought its money, and when."""
+
+    payable: Payable
+    attempt: PaymentAttempt
+    at: datetime
+
+
+async def settle(session: AsyncSession, merchant_id: str, paid: Sequence[Paid]) -> None:
+    """Pays what was collected, of one merchant, and books it: a few statements for all."""
+    bills = [(each, each.payable.invoice) for each in paid if each.payable.invoice is not None]
+    await invoices.change_all(
+        session, merchant_id, [Change(bill, _paid_columns(bill, each)) for each, bill in bills]
+    )
+    bookings = [booking for each, bill in bills for booking in _invoice_bookings(bill, each)]
+    bookings += [
+        await _complete(session, each.payable.payment, each)
+        for each in paid
+        if each.payable.payment is not None
+    ]
+    await ledger.post_all(session, merchant_id, bookings)
 
 
 async def settle_outside(session: AsyncSession, command: SettleOutside) -> SettledOutside:
@@ -53,8 +70,8 @@ async def settle_outside(session: AsyncSession, command: SettleOutside) -> Settl
     if not payable.is_open or payable.invoice is None:
         return SettledOutside(settled=False)
     attempt = _outside_row(payable, command)
-    await payments.add_attempt(session, attempt)
-    await settle(session, payable, attempt, command.now)
+    await payments.add_attempts(session, command.merchant_id, [attempt])
+    await settle(session, command.merchant_id, [Paid(payable, attempt, command.now)])
     await payments.change_sessions(
         session, command.merchant_id, command.invoice_id, status="cancelled"
     )
@@ -79,53 +96,50 @@ def _outside_row(payable: Payable, command: SettleOutside) -> PaymentAttempt:
     )
 
 
-async def _pay_invoice(
-    session: AsyncSession, invoice: Invoice, attempt: PaymentAttempt, now: datetime
-) -> None:
+def _paid_columns(invoice: Invoice, paid: Paid) -> dict[str, Any]:
     check_transition("ISSUED" if invoice.status == "ISSUED" else "PAYMENT_FAILED", "PAID")
-    await invoices.change(
-        session,
-        invoice.merchant_id,
-        invoice.id,
-        status="PAID",
-        paid_amount=invoice.paid_amount + attempt.amount,
-        paid_at=now,
-        next_action_at=None,
-    )
+    return {
+        "status": "PAID",
+        "paid_amount": invoice.paid_amount + paid.attempt.amount,
+        "paid_at": paid.at,
+        "next_action_at": None,
+    }
+
+
+def _invoice_bookings(invoice: Invoice, paid: Paid) -> list[ledger.Booking]:
+    """What was owed is received; a wallet's charge is in the wallet from now on."""
+    attempt, charge, parties = paid.attempt, invoice.wallet_charge, issuing.parties(invoice)
     till: bookkeeping.Till = (
         "external_clearing" if attempt.origin == "out_of_band" else "processor_clearing"
     )
-    parties, charge = issuing.parties(invoice), invoice.wallet_charge
+    bookings = []
     if attempt.amount > charge:
         received = bookkeeping.payment_received(
             parties, attempt.id, amount=attempt.amount - charge, till=till
         )
-        await ledger.post(session, _booking(attempt, "received", received, now))
+        bookings.append(_booking(paid, "received", received))
     if charge > 0:
         topped_up = bookkeeping.wallet_topped_up(parties, attempt.id, amount=charge, till=till)
-        await ledger.post(session, _booking(attempt, "topped-up", topped_up, now))
+        bookings.append(_booking(paid, "topped-up", topped_up))
+    return bookings
 
 
-async def _complete(
-    session: AsyncSession, payment: Payment, attempt: PaymentAttempt, now: datetime
-) -> None:
+async def _complete(session: AsyncSession, payment: Payment, paid: Paid) -> ledger.Booking:
     """A one-off payment is earned when it is paid: nobody owed it before."""
     await payments.change_payment(
-        session, payment.merchant_id, payment.id, status="completed", completed_at=now
+        session, payment.merchant_id, payment.id, status="completed", completed_at=paid.at
     )
     parties = bookkeeping.Parties(
         payment.merchant_id, payment.customer_id or payment.merchant_id, payment.currency
     )
-    paid = bookkeeping.one_off_paid(parties, attempt.id, amount=payment.amount)
-    await ledger.post(session, _booking(attempt, "received", paid, now))
+    earned = bookkeeping.one_off_paid(parties, paid.attempt.id, amount=payment.amount)
+    return _booking(paid, "received", earned)
 
 
-def _booking(
-    attempt: PaymentAttempt, kind: str, transfer: bookkeeping.Transfer, now: datetime
-) -> ledger.Booking:
+def _booking(paid: Paid, kind: str, transfer: bookkeeping.Transfer) -> ledger.Booking:
     return ledger.Booking(
-        merchant_id=attempt.merchant_id,
-        transfer_id=derived_id("ltr", attempt.id, kind),
-        booked_at=now,
+        merchant_id=paid.attempt.merchant_id,
+        transfer_id=derived_id("ltr", paid.attempt.id, kind),
+        booked_at=paid.at,
         transfer=transfer,
     )

@@ -5,6 +5,7 @@ statement says what they are. A statement is built from the table's own names, o
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Text, func, literal, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.elements import TextClause
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -53,6 +55,29 @@ async def update(
         names = tuple(rows[0])
         values = {**_arrays(table, names, rows), "merchant_id": merchant_id}
         await _run(session, _change(table, names), values)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What some columns of a loaded row become."""
+
+    row: Any
+    columns: Row
+
+
+async def change(
+    session: AsyncSession, table: type[SQLModel], merchant_id: str, changes: Sequence[Change]
+) -> None:
+    """Writes some columns of each, which the loaded rows are told; a statement a set of columns."""
+    shapes: dict[tuple[str, ...], list[Change]] = {}
+    for each in changes:
+        shapes.setdefault(tuple(each.columns), []).append(each)
+    for members in shapes.values():
+        rows = [{"id": each.row.id, **each.columns} for each in members]
+        await update(session, table, merchant_id, rows)
+    for each in changes:
+        for name, value in each.columns.items():
+            set_committed_value(each.row, name, value)
 
 
 async def _run(session: AsyncSession, statement: TextClause, values: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@
 saved card at issue and on dunning's days; ends PAID, PAYMENT_FAILED, expired or cancelled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -171,7 +171,7 @@ class PaymentCollectionWorkflow:
         """An attempt that was only begun is charged, or looked up, before any new one."""
         if collection.pending_attempt_id is None:
             return collection
-        return await self._charge(collection.pending_attempt_id, None)
+        return await self._charge(collection, collection.pending_attempt_id, None)
 
     def _is_over(self, collection: Collection) -> bool:
         """After dunning's last attempt it is paid only where a person asks for it."""
@@ -246,7 +246,7 @@ class PaymentCollectionWorkflow:
             if request is not None:
                 request.result = PayResult(status=begun.refusal or "not_payable")
             return await self._after(await self._open())
-        return await self._after(await self._charge(begun.attempt_id, request))
+        return await self._after(await self._charge(collection, begun.attempt_id, request))
 
     async def _settle_outside(self, collection: Collection, request: _Request) -> Collection:
         settled = await workflow.execute_local_activity_method(
@@ -279,12 +279,15 @@ class PaymentCollectionWorkflow:
         request.result = PayResult(status="succeeded" if given_up.written_off else "not_payable")
         return await self._open()
 
-    async def _charge(self, attempt_id: str, request: _Request | None) -> Collection:
-        outcome = await self._call_gateway(attempt_id)
+    async def _charge(
+        self, collection: Collection, attempt_id: str, request: _Request | None
+    ) -> Collection:
+        outcome = await self._outcome(collection, attempt_id)
         recorded = await workflow.execute_local_activity_method(
             PaymentActivities.record_attempt,
             RecordAttempt(
                 merchant_id=self._state.merchant_id,
+                collection_id=self._state.collection_id,
                 attempt_id=attempt_id,
                 outcome=outcome,
                 now=self._clock.now(),
@@ -299,24 +302,40 @@ class PaymentCollectionWorkflow:
             )
         return recorded.collection
 
-    async def _call_gateway(self, attempt_id: str) -> ChargeOutcome:
+    async def _outcome(self, collection: Collection, attempt_id: str) -> ChargeOutcome:
         """A refusal of the request itself is a failed attempt; all else is retried by policy."""
         try:
-            return await workflow.execute_activity_method(
-                PaymentActivities.charge,
-                AttemptRef(merchant_id=self._state.merchant_id, attempt_id=attempt_id),
-                summary="charge the card",
-                **options.GATEWAY,
-            )
-        except ActivityError as error:
-            if not isinstance(error.cause, ApplicationError):
+            return await self._call_gateway(collection, attempt_id)
+        except (ActivityError, ApplicationError) as error:
+            refusal = error.cause if isinstance(error, ActivityError) else error
+            if not isinstance(refusal, ApplicationError):
                 raise
             return ChargeOutcome(
                 charge_id="",
                 status="failed",
-                decline_code=(error.cause.type or "gateway_refusal").lower(),
-                message=error.cause.message,
+                decline_code=(refusal.type or "gateway_refusal").lower(),
+                message=refusal.message,
             )
+
+    async def _call_gateway(self, collection: Collection, attempt_id: str) -> ChargeOutcome:
+        """Mostly the provider answers at once; where it does not, a task of its own waits."""
+        ref = AttemptRef(merchant_id=self._state.merchant_id, attempt_id=attempt_id)
+        if collection.charges_at_once:
+            outcome = await workflow.execute_local_activity_method(
+                PaymentActivities.charge_at_once,
+                ref,
+                summary="charge the card",
+                **options.DATABASE,
+            )
+            if outcome is not None:
+                return outcome
+            ref = replace(ref, was_tried=True)
+        return await workflow.execute_activity_method(
+            PaymentActivities.charge,
+            ref,
+            summary="charge the card",
+            **options.GATEWAY,
+        )
 
     async def _after(self, collection: Collection) -> Collection:
         """Gives up when the last retry has failed."""

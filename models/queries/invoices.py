@@ -10,7 +10,6 @@ import sqlmodel
 from sqlalchemy import Text, case, cast, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -134,26 +133,13 @@ async def locked(
     return list(rows.all())
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What some columns of an invoice become."""
-
-    invoice: Invoice
-    columns: Mapping[str, Any]
-
-
-async def change_all(session: AsyncSession, merchant_id: str, changes: Sequence[Change]) -> None:
+async def change_all(
+    session: AsyncSession, merchant_id: str, changes: Sequence[row_sets.Change]
+) -> None:
     """Writes some columns of each, which the loaded rows are told; a statement a set of columns."""
     now = wall_now()
-    shapes: dict[tuple[str, ...], list[Change]] = {}
-    for each in changes:
-        shapes.setdefault(tuple(each.columns), []).append(each)
-    for members in shapes.values():
-        rows = [{"id": each.invoice.id, "updated_at": now, **each.columns} for each in members]
-        await row_sets.update(session, Invoice, merchant_id, rows)
-    for each in changes:
-        for name, value in {"updated_at": now, **each.columns}.items():
-            set_committed_value(each.invoice, name, value)
+    stamped = [row_sets.Change(each.row, {"updated_at": now, **each.columns}) for each in changes]
+    await row_sets.change(session, Invoice, merchant_id, stamped)
 
 
 async def replace_lines(

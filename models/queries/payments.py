@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text, update
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -15,10 +15,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 from models import row_sets
 from models.base import wall_now
 from models.customers import PaymentMethod
-from models.invoices import Invoice
 from models.payments import Payment, PaymentAttempt, PaymentSession
 from models.queries import payment_standings as standings
-from models.subscriptions import Subscription
+from models.row_sets import is_among
 
 
 async def get_payment(
@@ -31,6 +30,21 @@ async def get_payment(
     if lock:
         statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).first()
+
+
+async def locked_payments(
+    session: AsyncSession, merchant_id: str, payment_ids: Collection[str]
+) -> list[Payment]:
+    """These one-off payments, locked in the order of their ids."""
+    if not payment_ids:
+        return []
+    rows = await session.exec(
+        select(Payment)
+        .where(col(Payment.merchant_id) == merchant_id, is_among(col(Payment.id), payment_ids))
+        .order_by(col(Payment.id))
+        .with_for_update(key_share=True)
+    )
+    return list(rows.all())
 
 
 async def payment_by_key(
@@ -149,6 +163,45 @@ async def change_sessions(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """An invoice or payment that was paid, when, and what the provider calls the charge."""
+
+    collection_id: str
+    completed_at: datetime
+    provider_payment_ref: str
+
+
+# Of those that money can still come from, as in `change_sessions`.
+_COMPLETE_SESSIONS = """
+UPDATE payment_sessions AS kept
+SET status = 'completed', completed_at = paid.completed_at, updated_at = :now,
+    provider_payment_ref = paid.provider_payment_ref
+FROM unnest(
+    CAST(:collection_ids AS text[]), CAST(:instants AS timestamptz[]), CAST(:refs AS text[])
+) AS paid(collection_id, completed_at, provider_payment_ref)
+WHERE kept.merchant_id = :merchant_id AND kept.collection_id = paid.collection_id
+    AND kept.status IN ('pending', 'processing', 'failed')
+"""
+
+
+async def complete_sessions(
+    session: AsyncSession, merchant_id: str, completions: Sequence[Completion]
+) -> None:
+    """Ends the pages of what was paid; rows that the session has loaded are not told."""
+    if not completions:
+        return
+    connection = await session.connection()
+    values = {
+        "merchant_id": merchant_id,
+        "now": wall_now(),
+        "collection_ids": [each.collection_id for each in completions],
+        "instants": [each.completed_at for each in completions],
+        "refs": [each.provider_payment_ref for each in completions],
+    }
+    await connection.execute(text(_COMPLETE_SESSIONS), values)
+
+
 async def change_session(
     session: AsyncSession, merchant_id: str, session_id: str, **changes: Any
 ) -> None:
@@ -162,82 +215,90 @@ async def change_session(
 
 
 async def get_attempt(
-    session: AsyncSession, merchant_id: str, attempt_id: str, *, lock: bool = False
+    session: AsyncSession, merchant_id: str, attempt_id: str
 ) -> PaymentAttempt | None:
     """The attempt with this id."""
-    statement = select(PaymentAttempt).where(
-        col(PaymentAttempt.merchant_id) == merchant_id, col(PaymentAttempt.id) == attempt_id
+    return (await attempts_by_id(session, merchant_id, [attempt_id])).get(attempt_id)
+
+
+async def attempts_by_id(
+    session: AsyncSession, merchant_id: str, attempt_ids: Collection[str]
+) -> dict[str, PaymentAttempt]:
+    """The attempts with these ids."""
+    rows = await session.exec(
+        select(PaymentAttempt).where(
+            col(PaymentAttempt.merchant_id) == merchant_id,
+            is_among(col(PaymentAttempt.id), attempt_ids),
+        )
     )
-    if lock:
-        statement = statement.with_for_update(key_share=True)
-    return (await session.exec(statement)).first()
+    return {row.id: row for row in rows.all()}
 
 
 async def attempts_of(
     session: AsyncSession, merchant_id: str, collection_id: str
 ) -> list[PaymentAttempt]:
     """The attempts to collect an invoice or payment, first to last."""
+    return (await attempts_of_all(session, merchant_id, [collection_id])).get(collection_id, [])
+
+
+async def attempts_of_all(
+    session: AsyncSession, merchant_id: str, collection_ids: Collection[str]
+) -> dict[str, list[PaymentAttempt]]:
+    """The same of several; one that nobody has tried to collect is left out."""
     rows = await session.exec(
         select(PaymentAttempt)
         .where(
             col(PaymentAttempt.merchant_id) == merchant_id,
-            col(PaymentAttempt.collection_id) == collection_id,
+            is_among(col(PaymentAttempt.collection_id), collection_ids),
         )
-        .order_by(col(PaymentAttempt.number))
+        .order_by(col(PaymentAttempt.collection_id), col(PaymentAttempt.number))
     )
-    return list(rows.all())
+    found: dict[str, list[PaymentAttempt]] = {}
+    for row in rows.all():
+        found.setdefault(row.collection_id, []).append(row)
+    return found
 
 
-async def add_attempt(session: AsyncSession, attempt: PaymentAttempt) -> None:
-    """Inserts under the derived id; a retry changes nothing."""
-    await session.exec(
-        insert(PaymentAttempt).values(**attempt.model_dump()).on_conflict_do_nothing()
-    )
-
-
-async def change_attempt(
-    session: AsyncSession, merchant_id: str, attempt_id: str, **changes: Any
+async def add_attempts(
+    session: AsyncSession, merchant_id: str, attempts: Sequence[PaymentAttempt]
 ) -> None:
-    """Writes some columns."""
-    await session.exec(
-        update(PaymentAttempt)
-        .where(col(PaymentAttempt.merchant_id) == merchant_id, col(PaymentAttempt.id) == attempt_id)
-        .values(**changes)
-        .execution_options(synchronize_session="fetch")
-    )
+    """Inserts under the derived ids; a retry changes nothing."""
+    owned = [{**row.model_dump(), "merchant_id": merchant_id} for row in attempts]
+    await row_sets.insert_new(session, PaymentAttempt, owned)
+
+
+async def change_attempts(
+    session: AsyncSession, merchant_id: str, changes: Sequence[row_sets.Change]
+) -> None:
+    """Writes some columns of each, which the loaded rows are told."""
+    await row_sets.change(session, PaymentAttempt, merchant_id, changes)
 
 
 async def newest_method(
     session: AsyncSession, merchant_id: str, customer_id: str
 ) -> PaymentMethod | None:
     """The customer's newest saved card: the one that is charged."""
-    methods = await methods_of(session, merchant_id, customer_id)
-    return methods[0] if methods else None
+    return (await newest_methods(session, merchant_id, [customer_id])).get(customer_id)
 
 
-async def payer_of(
-    session: AsyncSession, invoice: Invoice
-) -> tuple[Subscription | None, PaymentMethod | None]:
-    """Whose invoice it is, and the card that is charged for it."""
-    newest = (
-        select(col(PaymentMethod.id))
-        .where(
-            col(PaymentMethod.merchant_id) == invoice.merchant_id,
-            col(PaymentMethod.customer_id) == invoice.customer_id,
-        )
-        .order_by(col(PaymentMethod.created_at).desc(), col(PaymentMethod.id).desc())
-        .limit(1)
-    )
+async def newest_methods(
+    session: AsyncSession, merchant_id: str, customer_ids: Collection[str]
+) -> dict[str, PaymentMethod]:
+    """The same of several customers, by their ids."""
     rows = await session.exec(
-        select(Subscription, PaymentMethod)
-        .outerjoin(PaymentMethod, col(PaymentMethod.id) == newest.scalar_subquery())
+        select(PaymentMethod)
         .where(
-            col(Subscription.merchant_id) == invoice.merchant_id,
-            col(Subscription.id) == invoice.subscription_id,
+            col(PaymentMethod.merchant_id) == merchant_id,
+            is_among(col(PaymentMethod.customer_id), customer_ids),
         )
+        .order_by(
+            col(PaymentMethod.customer_id),
+            col(PaymentMethod.created_at).desc(),
+            col(PaymentMethod.id).desc(),
+        )
+        .ext(distinct_on(col(PaymentMethod.customer_id)))
     )
-    found = rows.first()
-    return (None, None) if found is None else (found[0], found[1])
+    return {row.customer_id: row for row in rows.all()}
 
 
 async def methods_of(

@@ -36,6 +36,7 @@ async def paid_subscription(
     await activities.record_attempt(
         RecordAttempt(
             merchant_id=shop.merchant_id,
+            collection_id=derived_id("inv", made.subscription_id, 0),
             attempt_id=begun.attempt_id,
             outcome=outcome,
             now=START,

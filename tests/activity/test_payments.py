@@ -55,6 +55,7 @@ class Till:
         return await self.activities.record_attempt(
             RecordAttempt(
                 merchant_id=self.shop.merchant_id,
+                collection_id=self.invoice_id,
                 attempt_id=attempt_id,
                 outcome=outcome,
                 now=START,

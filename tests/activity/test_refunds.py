@@ -59,7 +59,11 @@ class Desk:
         outcome = await ActivityEnvironment().run(till.charge, ref)
         await till.record_attempt(
             RecordAttempt(
-                merchant_id=self.merchant_id, attempt_id=ref.attempt_id, outcome=outcome, now=START
+                merchant_id=self.merchant_id,
+                collection_id=self.invoice_id,
+                attempt_id=ref.attempt_id,
+                outcome=outcome,
+                now=START,
             )
         )
 

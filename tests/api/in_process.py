@@ -198,6 +198,7 @@ class InProcess(Commands):
         recorded = await activities.record_attempt(
             RecordAttempt(
                 merchant_id=merchant_id,
+                collection_id=collection_id,
                 attempt_id=begun.attempt_id,
                 outcome=await self.charge(merchant_id, begun.attempt_id),
                 now=now,

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from temporalio import activity
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
 
 from activities.gateways.port import ChargeOutcome
 from activities.payment_attempts import (
@@ -60,6 +62,10 @@ class FakePayments:
     expired: bool = False
     given_up: list[str] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
+    at_once: list[str | None] = field(default_factory=list)
+    """Outcomes of first tries within the workflow's task; None: not known in time."""
+    tried: list[bool] = field(default_factory=list)
+    """What later tries are told of a first one."""
     recorded: dict[str, RecordedAttempt] = field(default_factory=dict)
 
     def activities(self) -> list[Any]:
@@ -83,12 +89,16 @@ class FakePayments:
         @activity.defn(name="charge")
         async def charge(ref: AttemptRef) -> ChargeOutcome:
             self.keys.append(ref.attempt_id)
-            outcome = self.outcomes.pop(0)
-            if outcome == "succeeded":
-                return ChargeOutcome(charge_id="ch_1", status="succeeded")
-            return ChargeOutcome(
-                charge_id="ch_0", status="failed", decline_code=outcome, message="No."
-            )
+            self.tried.append(ref.was_tried)
+            return _outcome(self.outcomes.pop(0))
+
+        @activity.defn(name="charge_at_once")
+        async def charge_at_once(ref: AttemptRef) -> ChargeOutcome | None:
+            self.keys.append(ref.attempt_id)
+            outcome = self.at_once.pop(0)
+            if outcome == "refused":
+                raise ApplicationError("No such card", type="GATEWAY_REFUSAL", non_retryable=True)
+            return None if outcome is None else _outcome(outcome)
 
         @activity.defn(name="record_attempt")
         async def record_attempt(command: RecordAttempt) -> RecordedAttempt:
@@ -123,6 +133,7 @@ class FakePayments:
             open_collection,
             begin_attempt,
             charge,
+            charge_at_once,
             record_attempt,
             give_up_collection,
             expire_collection,
@@ -145,6 +156,12 @@ class FakePayments:
             )
         else:
             self.collection = replace(self.collection, attempts=attempts)
+
+
+def _outcome(told: str) -> ChargeOutcome:
+    if told == "succeeded":
+        return ChargeOutcome(charge_id="ch_1", status="succeeded")
+    return ChargeOutcome(charge_id="ch_0", status="failed", decline_code=told, message="No.")
 
 
 async def _start(simulation: Simulation, state: CollectionState | None = None) -> Any:
@@ -172,6 +189,42 @@ async def test_a_saved_card_is_charged_at_once(simulation: Simulation, working: 
         handle = await _start(simulation)
         assert await _ended(handle) == "PAID"
     assert payments.keys == ["att_1_automatic"]
+
+
+@pytest.mark.parametrize(
+    ("at_once", "later"),
+    [(["succeeded"], []), ([None], ["succeeded"]), (["card_declined", "succeeded"], [])],
+    ids=["answered", "unknown in time", "declined, then paid"],
+)
+async def test_a_provider_that_answers_needs_no_task_of_its_own(
+    simulation: Simulation, working: Working, at_once: list[str | None], later: list[str]
+) -> None:
+    """What a first try left open is asked for by a task of its own, which looks it up first."""
+    payments = FakePayments(later, replace(OPEN, charges_at_once=True), at_once=list(at_once))
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=2))
+        assert await _ended(handle) == "PAID"
+        history = await handle.fetch_history()
+    assert payments.tried == [True] * len(later)
+    scheduled = [
+        e for e in history.events if e.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert len(scheduled) == len(later)
+    assert len(set(payments.keys)) == len(at_once)
+
+
+async def test_a_card_that_the_provider_does_not_know_is_a_failed_attempt(
+    simulation: Simulation, working: Working
+) -> None:
+    payments = FakePayments(
+        [], replace(OPEN, charges_at_once=True), at_once=["refused", "succeeded"]
+    )
+    async with working(payments.activities()):
+        handle = await _start(simulation)
+        await simulation.sleep(timedelta(days=2))
+        assert await _ended(handle) == "PAID"
+    assert payments.recorded["att_1_automatic"].decline_code == "gateway_refusal"
 
 
 async def test_dunning_retries_until_a_charge_passes(
