@@ -86,7 +86,7 @@ class _Agenda:
 
     due: dict[str, datetime | None] = field(default_factory=dict)
     unasked: set[str] = field(default_factory=set)
-    """Those of them whose rows say so: nobody has asked them, and they may not run yet."""
+    """Those of them whose rows say so: nobody has asked them. All but subscriptions may not run."""
     at_rest: set[str] = field(default_factory=set)
     """Subscriptions that were the last to be asked, alone: nothing has come to them since."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -100,9 +100,11 @@ class _Agenda:
                 self.due[member] = due
                 self.unasked.add(member)
 
-    def asked(self) -> list[str]:
-        """Whom the clock has brought to its time so far."""
-        return [member for member in self.due if member not in self.unasked]
+    def running(self) -> list[str]:
+        """Who lives in the clock's time: whom it has asked, and every subscription."""
+        return [
+            member for member in self.due if member not in self.unasked or _is_subscription(member)
+        ]
 
 
 class Starter(Protocol):
@@ -139,6 +141,8 @@ class TestClockActivities:
     async def _run_slice(self, command: RunSlice) -> SliceResult:
         agenda = _Agenda()
         now = await self._current(command)
+        # Their rows say as much as they would answer; at the target each is told the time.
+        agenda.note(await self._known(command), now)
         await self._settle(command, agenda, now)
         for _ in range(INSTANTS_PER_SLICE):
             upcoming = [due for due in agenda.due.values() if due and due <= command.target]
@@ -154,7 +158,7 @@ class TestClockActivities:
         # The closing round: every clock reads the target, and stray work has settled.
         await self._move(command, command.target)
         at_rest = agenda.at_rest if now == command.target else set()
-        members = [member for member in agenda.asked() if member not in at_rest]
+        members = [member for member in agenda.running() if member not in at_rest]
         await self._tick_all(command, agenda, members, command.target)
         await self._settle(command, agenda, command.target)
         return _result(agenda, command.target, done=True)
@@ -163,6 +167,10 @@ class TestClockActivities:
         async with self._database.transaction() as session:
             clock = await clocks.get(session, command.merchant_id, command.clock_id)
             return command.target if clock is None else clock.current_time
+
+    async def _known(self, command: RunSlice) -> dict[str, datetime | None]:
+        async with self._database.transaction() as session:
+            return await clocks.due_subscriptions(session, command.merchant_id, command.clock_id)
 
     async def _move(self, command: RunSlice, now: datetime) -> None:
         async with self._database.transaction() as session:
@@ -312,7 +320,11 @@ def _told(failure: BaseException | None) -> str:
 
 
 def _are_subscriptions(members: Sequence[str]) -> bool:
-    return all(member.startswith("subscription/") for member in members)
+    return all(_is_subscription(member) for member in members)
+
+
+def _is_subscription(member: str) -> bool:
+    return member.startswith("subscription/")
 
 
 async def _beat() -> None:

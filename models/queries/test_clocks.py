@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlmodel
-from sqlalchemy import func, update
+from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -137,6 +137,31 @@ async def live_members(
         .order_by(col(TestClockMember.workflow_id))
     )
     return dict(rows.all())
+
+
+# What `SubscriptionView` says of an active one; the others wait for more than an instant.
+_DUE_SUBSCRIPTIONS = """
+SELECT m.workflow_id, least(min(i.next_action_at), min(s.ending_at))
+FROM subscriptions s
+JOIN invoices i ON i.merchant_id = s.merchant_id AND i.subscription_id = s.id
+    AND i.status = 'ACTIVE'
+JOIN test_clock_members m ON m.merchant_id = s.merchant_id AND m.clock_id = s.test_clock_id
+    AND m.workflow_id = 'subscription/' || s.id AND m.ended_at IS NULL
+WHERE s.merchant_id = :merchant_id AND s.test_clock_id = :clock_id AND s.status = 'active'
+GROUP BY m.workflow_id
+ORDER BY m.workflow_id
+"""
+
+
+async def due_subscriptions(
+    session: AsyncSession, merchant_id: str, clock_id: str
+) -> dict[str, datetime | None]:
+    """When each active subscription on the clock is due next, as its workflow would answer."""
+    connection = await session.connection()
+    rows = await connection.execute(
+        text(_DUE_SUBSCRIPTIONS), {"merchant_id": merchant_id, "clock_id": clock_id}
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def end_members(session: AsyncSession, merchant_id: str, workflow_ids: Sequence[str]) -> None:
