@@ -177,7 +177,8 @@ async def _check_books(database: Database, bills: Sequence[Bill]) -> None:
             )
         )
         assert len(transfers.all()) == 2
-        assert sorted(abs(each.balance or 0) for each in accounts.all()) == [
+        owed = [each.balance or Decimal(0) for each in accounts.all()]
+        assert sorted(map(abs, owed)) == [
             0, 0, Decimal("53.90"), Decimal("53.90"),
         ]  # fmt: skip
 

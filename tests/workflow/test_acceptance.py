@@ -1,5 +1,6 @@
 """What a person asks is in the history before its work begins: no server can forget it then."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -39,6 +40,12 @@ async def _recorded_before_work(handle: WorkflowHandle[Any, Any]) -> list[bool]:
     return found
 
 
+async def _waits(handle: WorkflowHandle[Any, Any]) -> None:
+    """Its first task is over, in which it reads what is to be collected: that is no work yet."""
+    while (await handle.query(PaymentCollectionWorkflow.state))["phase"] != "collecting":  # noqa: ASYNC110 - a query is asked
+        await asyncio.sleep(0.05)
+
+
 async def test_a_payment_is_recorded_before_it_is_attempted(
     simulation: Simulation, working: Working
 ) -> None:
@@ -50,6 +57,7 @@ async def test_a_payment_is_recorded_before_it_is_attempted(
             id="payment/inv_1",
             task_queue=BILLING_QUEUE,
         )
+        await _waits(handle)
         paid = await handle.execute_update(PaymentCollectionWorkflow.pay_now, PayNow(CARD))
         assert paid.status == "succeeded"
         assert await _recorded_before_work(handle) == [True]

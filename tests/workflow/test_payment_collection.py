@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
@@ -31,6 +32,7 @@ from workflows.payment_collection import (
     PayNow,
 )
 
+SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 OPEN = Collection(
     is_open=True,
     status="ISSUED",
@@ -200,17 +202,15 @@ async def test_a_provider_that_answers_needs_no_task_of_its_own(
     simulation: Simulation, working: Working, at_once: list[str | None], later: list[str]
 ) -> None:
     """What a first try left open is asked for by a task of its own, which looks it up first."""
-    payments = FakePayments(later, replace(OPEN, charges_at_once=True), at_once=list(at_once))
+    payments = FakePayments(list(later), replace(OPEN, charges_at_once=True), at_once=list(at_once))
     async with working(payments.activities()):
         handle = await _start(simulation)
         await simulation.sleep(timedelta(days=2))
         assert await _ended(handle) == "PAID"
         history = await handle.fetch_history()
     assert payments.tried == [True] * len(later)
-    scheduled = [
-        e for e in history.events if e.HasField("activity_task_scheduled_event_attributes")
-    ]
-    assert len(scheduled) == len(later)
+    tasks = [event for event in history.events if event.event_type == SCHEDULED]
+    assert len(tasks) == len(later)
     assert len(set(payments.keys)) == len(at_once)
 
 
