@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     Numeric,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, array
@@ -221,7 +223,7 @@ async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywo
         ]
         return select(*columns)
 
-    (row,) = await _counted(session, read, reading, lambda row: any(row[1::2]))
+    (row,) = await _counted(session, read, reading, lambda row: any(row[1::2]), is_whole=True)
     pairs = zip(row[::2], row[1::2], strict=True)
     return {
         metric.id: Reading(value_of(metric, amount, count), count)
@@ -235,7 +237,8 @@ async def total(session: AsyncSession, selection: Selection) -> Decimal:
     def reading(events: _Events) -> Select[*tuple[Any, ...]]:
         return _selected(select(*_columns(events, selection.metric)), events, selection)
 
-    ((amount, count),) = await _counted(session, _read(selection), reading, lambda row: row[1])
+    read = _read(selection)
+    ((amount, count),) = await _counted(session, read, reading, lambda row: row[1], is_whole=True)
     return value_of(selection.metric, amount, count)
 
 
@@ -248,7 +251,7 @@ async def total_with_void(
         return _selected(select(*_columns(events, selection.metric)), events, selection)
 
     read = replace(_read(selection), conditions=conditions, with_void=True)
-    ((amount, count),) = await _counted(session, read, reading, lambda row: row[1])
+    ((amount, count),) = await _counted(session, read, reading, lambda row: row[1], is_whole=True)
     return value_of(selection.metric, amount, count)
 
 
@@ -415,6 +418,13 @@ class _Read:
 
     def events(self, *, typed: bool) -> _Events:
         """The events; typed ones are none at all where a number may stand elsewhere."""
+        return _Events(union_all(*self._branches(typed=typed)).subquery("events"), typed)
+
+    def parts(self, *, typed: bool) -> list[_Events]:
+        """The same events, each index's by itself."""
+        return [_Events(each.subquery("events"), typed) for each in self._branches(typed=typed)]
+
+    def _branches(self, *, typed: bool) -> list[Select[Any]]:
         every = [
             col(UsageEvent.type).in_({metric.event_type for metric in self.metrics}),
             col(UsageEvent.timestamp) >= self.start,
@@ -439,7 +449,7 @@ class _Read:
                     self.owners.by_external_subject, *every
                 )
             )
-        return _Events(union_all(*branches).subquery("events"), typed)
+        return branches
 
     def paths(self) -> set[tuple[str, str]]:
         """By which path which type's number is read."""
@@ -493,33 +503,78 @@ async def _counted(
     read: _Read,
     reading: Callable[[_Events], Select[*tuple[Any, ...]]],
     counts: Callable[[Sequence[Any]], Any] = bool,
+    *,
+    is_whole: bool = False,
 ) -> list[tuple[Any, ...]]:
     """The rows of a reading: from the typed column where it can be, else from the properties.
 
     Where the typed reading counts nothing there may still be something that it does not see.
+    `is_whole`: one row of an amount and a count for each metric, and nothing else.
     """
     connection = await session.connection()
-    if not read.with_void and await _has_voids(session, read):
-        read = replace(read, has_voids=True)
+
+    def statement(read: _Read, *, typed: bool) -> Select[*tuple[Any, ...]]:
+        if is_whole and _PARTLY.keys() >= {metric.aggregation for metric in read.metrics}:
+            return _of_parts([reading(each) for each in read.parts(typed=typed)], read.metrics)
+        return reading(read.events(typed=typed))
+
+    async def rows(*, typed: bool) -> list[tuple[Any, ...]]:
+        # Void events are rare: whether there are any is asked with the reading, not before it.
+        has_voids = literal(value=False) if read.with_void else _void_among(read)
+        asked = statement(read, typed=typed).add_columns(has_voids)
+        found = [tuple(row) for row in await connection.execute(asked)]
+        if not any(row[-1] for row in found):
+            return [row[:-1] for row in found]
+        valid = statement(replace(read, has_voids=True), typed=typed)
+        return [tuple(row) for row in await connection.execute(valid)]
+
     if read.may_be_typed():
-        typed = await connection.execute(reading(read.events(typed=True)))
-        rows = [tuple(row) for row in typed]
-        if any(counts(row) for row in rows):
-            return rows
-    found = await connection.execute(reading(read.events(typed=False)))
-    return [tuple(row) for row in found]
+        typed = await rows(typed=True)
+        if any(counts(row) for row in typed):
+            return typed
+    return await rows(typed=False)
 
 
-async def _has_voids(session: AsyncSession, read: _Read) -> bool:
-    """Whether any event of these types and times is void, whoever's it is: voids are rare."""
+# What makes the whole of what parts came to.
+_PARTLY: Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {
+    "SUM": func.sum,
+    "AVG": func.sum,
+    "COUNT": func.sum,
+    "MIN": func.min,
+    "MAX": func.max,
+}
+
+
+def _of_parts(
+    readings: Sequence[Select[*tuple[Any, ...]]], metrics: Sequence[BillableMetric]
+) -> Select[*tuple[Any, ...]]:
+    """Adds up what each index's events came to: no event has to pass through a common row."""
+    if len(readings) == 1:
+        return readings[0]
+    named = [
+        each.with_only_columns(
+            *(column.label(f"c{at}") for at, column in enumerate(each.selected_columns)),
+            maintain_column_froms=True,
+        )
+        for each in readings
+    ]
+    parts = union_all(*named).subquery("parts")
+    columns: list[ColumnElement[Any]] = []
+    for at, metric in enumerate(metrics):
+        amount, count = parts.c[f"c{2 * at}"], parts.c[f"c{2 * at + 1}"]
+        columns += [_PARTLY[metric.aggregation](amount), cast(func.sum(count), BigInteger)]
+    return select(*columns)
+
+
+def _void_among(read: _Read) -> ColumnElement[bool]:
+    """Whether any event of these types and times is void, whoever's it is."""
     void = exists().where(
         col(UsageVoid.merchant_id) == read.merchant_id,
         col(UsageVoid.type).in_({metric.event_type for metric in read.metrics}),
         col(UsageVoid.timestamp) >= read.start,
         col(UsageVoid.timestamp) < read.end,
     )
-    connection = await session.connection()
-    return bool((await connection.execute(select(void))).scalar_one())
+    return select(void).scalar_subquery()
 
 
 def _selected(
@@ -622,7 +677,7 @@ def _columns(
     events: _Events, metric: BillableMetric, reads: ColumnElement[bool] | None = None
 ) -> tuple[ColumnElement[Any], ColumnElement[int]]:
     """The metric's amount and how many events it counts, of those that `reads` leaves."""
-    reads = literal(value=True) if reads is None else reads
+    reads = true() if reads is None else reads
     path = metric.value_property
     if metric.aggregation == "COUNT" or path is None:
         count = func.count(case((reads, 1)))
