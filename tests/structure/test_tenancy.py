@@ -34,6 +34,7 @@ ACROSS_MERCHANTS = {
     "retention.delete_in": "a walk over the events of all merchants",
     "usage_rollups._unseen": "a condition of statements that name the merchant",
     "usage_rollups._insert": "stores what `_raw` selects, which names the merchant",
+    "usage._of_parts": "adds up readings that name the merchant",
     "usage_rollups.switched_on": "the night's work for all merchants",
     "usage_rollups.repeatable": "the state of a transaction, not of a table",
     "overdue.workflows": "the sweep looks for what any merchant is owed",
