@@ -16,6 +16,7 @@ from models.queries import drafts, invoices, subscriptions
 from models.queries.drafts import Terms
 from models.queries.handovers import hand_over
 from models.queries.terms import terms_of_all
+from models.row_sets import Change
 from models.subscriptions import Subscription
 
 
@@ -129,8 +130,8 @@ def _stays(terms: Terms, subscription: Subscription) -> bool:
     return not is_named and drafts.next_version(terms, running_id) == running_id
 
 
-def _closed(each: _Plain) -> invoices.Change:
+def _closed(each: _Plain) -> Change:
     arrears_version_id = drafts.arrears_version(each.terms, each.invoice)
     subscription = each.terms.subscription
     columns = periods.closing_columns(subscription, each.invoice, arrears_version_id)
-    return invoices.Change(each.invoice, columns)
+    return Change(each.invoice, columns)
