@@ -30,6 +30,7 @@ CONNECT_SECONDS = 3
 # A page of an index costs hardly more out of order where there is no disk that turns: the covering
 # indexes are read rather than the tables.
 _OPTIONS = "-c timezone=UTC -c random_page_cost=1.1"
+PREPARED_MAX = 256
 ANSWER_SECONDS = 15
 """How long a statement of a hot path may take before its caller is told to come again."""
 
@@ -88,6 +89,11 @@ def _sign(_session: Session, _transaction: SessionTransaction, connection: Conne
         connection.execute(_SIGN, signature)
 
 
+def _keep_many_prepared(connection: Any, _record: object) -> None:
+    """More than an operation each: those that fall out have to be prepared again."""
+    connection.driver_connection.prepared_max = PREPARED_MAX
+
+
 class Database:
     """A pool of connections; a transaction commits when its block ends and rolls back if it raises.
 
@@ -102,10 +108,18 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
+            # The connection that worked last has its statements prepared.
+            pool_use_lifo=True,
             # Values stay out of error messages and so out of logs.
             hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT_SECONDS, "options": _OPTIONS},
+            connect_args={
+                "connect_timeout": CONNECT_SECONDS,
+                "options": _OPTIONS,
+                # Prepared at its second use: planning costs as much as most statements do.
+                "prepare_threshold": 1,
+            },
         )
+        event.listen(self._engine.sync_engine, "connect", _keep_many_prepared)
         self._idle: list[psycopg.AsyncConnection[Any]] = []
         self._lent: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
 

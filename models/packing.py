@@ -88,6 +88,15 @@ def instants(values: Sequence[datetime | None]) -> Packed:
     return _array(_INSTANT, len(values), b"".join(elements))
 
 
+def few_instants(values: Sequence[datetime | None]) -> Packed:
+    """The same of instants that come again and again: each is written once."""
+    known = {
+        value: _NULL if value is None else _instant(8, (value - _EPOCH) // _MICROSECOND)
+        for value in set(values)
+    }
+    return _array(_INSTANT, len(values), b"".join([known[value] for value in values]))
+
+
 def integers(values: Sequence[int]) -> Packed:
     """An `integer[]`."""
     return _array(_INTEGER, len(values), b"".join([_integer(4, value) for value in values]))

@@ -1,7 +1,8 @@
 """Many rows of a table in one statement: insert or update them, or ask for some; no table's rules.
 
-Each column travels as one array of texts, which costs the client a join and the server a copy; the
-statement says what they are. A statement is built from the table's own names, once a shape.
+Each column travels as one array, of instants or of texts, which costs the client a join and the
+server a copy; the statement says what the texts are. A statement is built from the table's own
+names, once a shape.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Text, func, literal, text
+from sqlalchemy import ColumnElement, DateTime, Text, func, literal, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm.attributes import set_committed_value
@@ -88,15 +89,25 @@ async def _run(session: AsyncSession, statement: TextClause, values: dict[str, A
 def _arrays(table: type[SQLModel], names: Sequence[str], rows: Sequence[Row]) -> dict[str, Any]:
     found = {}
     for name in names:
-        written = _writer(table, name)
-        found[f"a_{name}"] = packing.texts([written(row[name]) for row in rows])
+        pack = _packer(table, name)
+        found[f"a_{name}"] = pack([row[name] for row in rows])
     return found
 
 
 @lru_cache(maxsize=1_024)
-def _writer(table: type[SQLModel], name: str) -> Callable[[Any], str | None]:
-    is_document = isinstance(_column(table, name).type, JSONB)
-    return _document if is_document else _text
+def _packer(table: type[SQLModel], name: str) -> Callable[[Sequence[Any]], packing.Packed]:
+    kind = _column(table, name).type
+    if isinstance(kind, DateTime):
+        return packing.few_instants
+    return _documents if isinstance(kind, JSONB) else _texts
+
+
+def _documents(values: Sequence[Any]) -> packing.Packed:
+    return packing.texts([_document(value) for value in values])
+
+
+def _texts(values: Sequence[Any]) -> packing.Packed:
+    return packing.texts([_text(value) for value in values])
 
 
 def _document(value: Any) -> str | None:
@@ -120,21 +131,26 @@ def _insertion_of_new(table: type[SQLModel], names: tuple[str, ...]) -> TextClau
 def _insert_sql(table: type[SQLModel], names: tuple[str, ...]) -> str:
     columns = ", ".join(f'"{name}"' for name in names)
     typed = ", ".join(_typed(table, name) for name in names)
-    return f'INSERT INTO "{table.__tablename__}" ({columns}) SELECT {typed} FROM {_given(names)}'
+    given = _given(table, names)
+    return f'INSERT INTO "{table.__tablename__}" ({columns}) SELECT {typed} FROM {given}'
 
 
 @lru_cache(maxsize=256)
 def _change(table: type[SQLModel], names: tuple[str, ...]) -> TextClause:
     changes = ", ".join(f'"{name}" = {_typed(table, name)}' for name in names if name != "id")
     return text(
-        f'UPDATE "{table.__tablename__}" AS kept SET {changes} FROM {_given(names)} '
+        f'UPDATE "{table.__tablename__}" AS kept SET {changes} FROM {_given(table, names)} '
         "WHERE kept.merchant_id = :merchant_id AND kept.id = given.id"
     )
 
 
-def _given(names: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"CAST(:a_{name} AS text[])" for name in names)
+def _given(table: type[SQLModel], names: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"CAST(:a_{name} AS {_array_of(table, name)})" for name in names)
     return f"unnest({arrays}) AS given({', '.join(chr(34) + name + chr(34) for name in names)})"
+
+
+def _array_of(table: type[SQLModel], name: str) -> str:
+    return "timestamptz[]" if isinstance(_column(table, name).type, DateTime) else "text[]"
 
 
 def _typed(table: type[SQLModel], name: str) -> str:
