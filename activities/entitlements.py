@@ -276,10 +276,11 @@ async def _change(
     grants: list[EntitlementGrant] = []
     for (now, feature_id), members in moved.items():
         sold, ids = sold_as[feature_id], [row.id for row in members]
-        await entitlements.change(
+        await entitlements.renew(
             session,
             merchant_id,
             ids,
+            now,
             template=_template(sold),
             billable_metric_id=sold.metric_id,
         )

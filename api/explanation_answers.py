@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, Self
 
+from api.explained_allowance import Allowance
 from api.explanation_terms import ChangedFee, ExplainedPrice, Share, TakenDiscount, Window
 from api.schema import Absent, Instant, Wire
 from billing import adjustments, explanation, invoicing
@@ -42,6 +43,7 @@ class UsageReading(Wire):
     reading: str
     event_count: int | None
     uses: AddedUses
+    allowance: Absent[Allowance] = None
 
 
 class Part(Wire):
@@ -264,6 +266,7 @@ def _usage(line: explanations.ExplainedLine, steps: explanation.Explanation) -> 
         reading=text(origin.usage),
         event_count=origin.event_count,
         uses=AddedUses.of(origin.uses),
+        allowance=Allowance.of(steps),
     )
 
 

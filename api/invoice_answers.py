@@ -27,6 +27,7 @@ from models.subscriptions import Subscription
 EVENT_TYPES: Mapping[str, Literal["usage", "discount"]] = {
     "metric": "usage",
     "adjustment": "discount",
+    "grant": "discount",
 }
 # What was given up or taken back is owed by nobody.
 UNOWED_STATUSES = ("CANCELLED", "WRITTEN_OFF")
@@ -62,10 +63,11 @@ class InvoiceLine(Wire):
     @classmethod
     def of(cls, row: tables.InvoiceLine, provenance: Provenance | None = None) -> Self:
         """The answer for a row, stored or not."""
-        is_metered = row.kind == "metric"
+        is_metered = row.kind in ("metric", "grant")
+        event_type = EVENT_TYPES.get(row.kind, "fee")
         return cls.from_row(
             row,
-            event_type=EVENT_TYPES.get(row.kind, "fee"),
+            event_type=event_type,
             event_id=row.id,
             event_source_id=row.source_id,
             billable_metric_id=row.source_id if is_metered else "",
@@ -73,7 +75,7 @@ class InvoiceLine(Wire):
             metric_name=row.source_name or row.display_name,
             metric_description=row.source_description,
             metric_unit=row.source_unit,
-            payment_term=None if row.kind == "adjustment" else row.payment_term,
+            payment_term=None if event_type == "discount" else row.payment_term,
             unit_price=text(row.unit_price),
             total_price=text(row.total_price),
             total_tax=text(row.total_tax),

@@ -1,6 +1,6 @@
 """What a line item is answered as, billed or written for an invoice to come; it rates nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple, Self
 
@@ -39,6 +39,15 @@ class Waiting(NamedTuple):
         return self.row.item_id
 
 
+LineType = Literal["fee", "metered", "manual", "discount", "adjustment"]
+TYPES: Mapping[str, LineType] = {
+    "metric": "metered",
+    "manual": "manual",
+    "adjustment": "adjustment",
+    "grant": "discount",
+}
+
+
 class LineItem(Wire):
     """A charge, billed or pending; a pending metered one carries estimates."""
 
@@ -46,7 +55,7 @@ class LineItem(Wire):
     subscription_id: str
     customer_id: str
     invoice_id: str | None
-    type: Literal["fee", "metered", "manual", "adjustment"]
+    type: LineType
     status: Status
     display_name: str
     description: str | None
@@ -80,13 +89,13 @@ class LineItem(Wire):
         is_pending = invoice.status in OPEN_STATUSES
         is_estimate = is_metered and is_pending
         nothing = amount_text(Decimal(0), invoice.currency)
-        metered = Decimal((line.origin or {}).get("measured", line.quantity))
+        metered = _metered(line)
         return cls.from_row(
             line,
             subscription_id=invoice.subscription_id,
             customer_id=invoice.customer_id,
             invoice_id=None if is_pending else invoice.id,
-            type=_type(line.kind),
+            type=TYPES.get(line.kind, "fee"),
             status="pending" if is_pending else "invoiced",
             description=line.source_description or None,
             currency=invoice.currency,
@@ -100,7 +109,7 @@ class LineItem(Wire):
             estimated_metered_quantity=text(metered) if is_estimate else None,
             estimated_subtotal=text(line.total_price) if is_pending else None,
             calculated_at=None if is_pending else invoice.issued_at,
-            payment_term=None if line.kind == "adjustment" else line.payment_term,
+            payment_term=None if line.kind in ("adjustment", "grant") else line.payment_term,
             usage_discount_ids=[found for found in line.adjustment_ids if found in waiving],
             created_at=invoice.created_at,
             updated_at=invoice.updated_at,
@@ -131,9 +140,9 @@ class LineItem(Wire):
         )
 
 
-def _type(kind: str) -> Literal["fee", "metered", "manual", "adjustment"]:
-    if kind == "metric":
-        return "metered"
-    if kind == "manual":
-        return "manual"
-    return "adjustment" if kind == "adjustment" else "fee"
+def _metered(line: InvoiceLine) -> Decimal:
+    """What was measured: before a deal, and before an allowance is taken off."""
+    origin = line.origin or {}
+    is_divided = "allowance" in origin and "billed" not in origin
+    read = origin["usage"] if is_divided else origin.get("measured", line.quantity)
+    return Decimal(read)

@@ -19,7 +19,7 @@ from models.queries.invoices import OPEN_STATUSES
 
 VERSION = 1
 PRICE, METER, MERCHANT, BILLED, TAX = "price", "meter", "merchant", "billed", "tax"
-LINE, DEAL = "line", "adjustment"
+LINE, DEAL, ALLOWANCE = "line", "adjustment", "entitlement"
 
 
 class Precision(Wire):
@@ -153,6 +153,12 @@ def _priced(steps: Explanation) -> Inputs:
 
 
 def _measured(steps: Explanation) -> Decimal:
+    """The quantity before an allowance and before adjustments."""
+    burned = steps.origin.burned
+    return _allowed(steps) if burned is None else burned.usage
+
+
+def _allowed(steps: Explanation) -> Decimal:
     """The quantity before adjustments."""
     measured = steps.origin.measured
     return steps.quantity if measured is None else measured
@@ -229,6 +235,16 @@ def _catalogue_sources(row: InvoiceLine, steps: Explanation) -> dict[str, Source
     if origin.uses.quantity:
         read["uses"] = text(origin.uses.quantity)
     found[METER] = Source(type="meter", ref={"billableMetricId": row.source_id}, as_used=read)
+    if origin.burned is not None:
+        found[ALLOWANCE] = Source(
+            type="entitlement",
+            ref={"featureId": price.feature_id},
+            as_used={
+                "covered": text(origin.burned.covered),
+                "billed": text(origin.burned.billed),
+                "forgone": text(origin.burned.forgone),
+            },
+        )
     if origin.billed is not None:
         found[BILLED] = Source(
             type="storedRow",
@@ -279,8 +295,12 @@ def _evaluated(row: InvoiceLine, steps: Explanation) -> list[Step]:
     """The quantity where a deal changed it, and what it costs."""
     quantity, measured = text(steps.quantity), steps.origin.measured
     made = []
+    if _measured(steps) != _allowed(steps):
+        params: dict[str, Any] = {"reason": "allowance"}
+        allowed = _step("replace", _measured(steps), _allowed(steps), params, ALLOWANCE)
+        made.append(allowed.model_copy(update={"on": "quantity"}))
     if measured is not None:
-        params: dict[str, Any] = {"reason": "adjusted"}
+        params = {"reason": "adjusted"}
         adjusted = _step("replace", measured, steps.quantity, params, DEAL)
         made.append(adjusted.model_copy(update={"on": "quantity"}))
     params = {"quantity": quantity, "selector": quantity}

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from billing.allowance_documents import burned_document, kept_burned
 from billing.bounds import OtherSides, Together
 from billing.interval_terms import interval_document, kept_interval
 from billing.late_usage import amount_before, owed_difference
@@ -40,6 +41,10 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         "is_once": price.is_once or None,
         "is_instant": price.is_instant or None,
         "is_out_of_scope": not price.in_scope or None,
+        "feature_id": price.feature_id or None,
+        "discounts_by_grants": price.discounts_by_grants or None,
+        "allowance": origin.burned and burned_document(origin.burned),
+        "shows_covered": origin.shows_covered or None,
         "usage": _text(origin.usage),
         "event_count": origin.event_count,
         "uncut": _text(origin.uncut),
@@ -187,7 +192,7 @@ def _taken(prorated: Decimal, change: ChangedFee | None) -> list[Taken]:
 def _parts(line: KeptLine, price: PriceTerms, origin: Origin, quantity: Decimal) -> list[Part]:
     if origin.change is not None and origin.change.billed is not None:
         return [Part("given_back", origin.change.billed.copy_negate())]
-    if line.kind == "manual" and origin.change is None:
+    if line.kind in ("manual", "grant") and origin.change is None:
         with exact():
             amount = line.quantity * line.unit_price
         return [Part("units", amount, units=line.quantity, unit_price=line.unit_price)]
@@ -197,7 +202,7 @@ def _parts(line: KeptLine, price: PriceTerms, origin: Origin, quantity: Decimal)
     is_read = origin.usage is not None and origin.measured is None
     if is_read and price.model == "dynamic":
         used = origin.uses
-        metered = max(origin.usage or Decimal(0), Decimal(0))
+        metered = max(_read(origin), Decimal(0))
         return breakdown_of_uses(price.properties, metered, used.quantity, used.amount)
     if is_read and price.is_instant and not quantity:
         return []
@@ -213,8 +218,17 @@ def _quantity(line: KeptLine, origin: Origin) -> Decimal:
         return origin.change.quantity
     with exact():
         if origin.usage is not None and origin.measured is None:
-            return max(origin.usage, Decimal(0)) + origin.uses.quantity
+            return max(_read(origin), Decimal(0)) + origin.uses.quantity
         return line.quantity + (Decimal(0) if origin.billed is None else origin.billed.quantity)
+
+
+def _read(origin: Origin) -> Decimal:
+    """What is billed of a reading: less what an allowance covers, where no other line shows it."""
+    burned = origin.burned
+    if burned is None:
+        return origin.usage or Decimal(0)
+    with exact():
+        return burned.billed + burned.covered if origin.shows_covered else burned.billed
 
 
 def _correction(price: PriceTerms, billed: Billed) -> Correction:
@@ -255,6 +269,7 @@ def _price(line: KeptLine) -> PriceTerms:
         key=document.get("key", ""),
         interval_id=document.get("interval_id", ""),
         interval=kept_interval(document["interval"]) if "interval" in document else None,
+        feature_id=document.get("feature_id", ""),
     )
 
 
@@ -277,6 +292,8 @@ def _origin(line: KeptLine) -> Origin:
         carried_from=document.get("carried_from"),
         together=_together(document["together"]) if "together" in document else None,
         behavior=document.get("behavior"),
+        burned=kept_burned(document["allowance"]) if "allowance" in document else None,
+        shows_covered=document.get("shows_covered", False),
     )
 
 

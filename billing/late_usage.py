@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from billing import pricing
+from billing.allowances import Burned
 from billing.bounds import NO_RULE, QuantityRule, Together
 from billing.money import exact
 from billing.periods import Period
@@ -37,6 +38,13 @@ class Reading:
     """The part of its amount that percentage discounts have left."""
     together: Together | None = None
     """What a bound of the deal holds for; None: for the window alone."""
+    burned: Burned | None = None
+    """What an allowance leaves of the usage; None where there is none."""
+
+    @property
+    def billable(self) -> Decimal:
+        """The usage that is billed."""
+        return self.usage if self.burned is None else self.burned.billed
 
 
 def late_line(
@@ -46,8 +54,8 @@ def late_line(
 
     It is negative where the reading, or its price in a cheaper band, has fallen.
     """
-    quantity, rated = rate_usage(price, now.usage, now.uses)
-    origin = Origin(window, now.usage, now.event_count, now.uses, billed=billed)
+    quantity, rated = rate_usage(price, now.billable, now.uses)
+    origin = Origin(window, now.usage, now.event_count, now.uses, billed=billed, burned=now.burned)
     if now.rule != NO_RULE:
         is_shared = now.together is not None and not now.together.is_one_line
         shared = now.together if is_shared else None

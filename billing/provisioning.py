@@ -15,6 +15,7 @@ from billing.errors import BillingError, InvalidValue
 Failure = Literal["entitlement_failed", "reset_cycle_misaligned"]
 PRIORITY_MIN: Final = -32_768
 PRIORITY_MAX: Final = 32_767
+EVERY_SECONDS_MIN: Final = 3_600
 _AMOUNTS: Final = {
     "issueAfterReset": "amount",
     "resetMaxRollover": "rollover_max",
@@ -37,6 +38,11 @@ class Allowance:
     priority: int = 0
     rollover_max: Decimal = Decimal(0)
     rollover_min: Decimal = Decimal(0)
+    is_soft: bool = False
+    """Usage above it is billed."""
+    anchor: datetime | None = None
+    """Of its resets; None: the subscription's."""
+    preserves_overage: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +119,15 @@ def allowance_of(template: Mapping[str, Any]) -> Allowance:
     priority = template.get("issueAfterResetPriority", 0)
     if type(priority) is not int or not PRIORITY_MIN <= priority <= PRIORITY_MAX:
         raise InvalidValue("Must be a small integer", field="issueAfterResetPriority")
-    return Allowance(every=_interval(template), priority=priority, **amounts)
+    every = _interval(template)
+    return Allowance(
+        every=every,
+        priority=priority,
+        is_soft=_flag(template, "isSoftLimit"),
+        anchor=None if every is None else _anchor(template["usagePeriod"]),
+        preserves_overage=_flag(template, "preserveOverageAtReset"),
+        **amounts,
+    )
 
 
 def check_template(feature_type: str, template: Mapping[str, Any] | None) -> None:
@@ -183,6 +197,26 @@ def _interval(template: Mapping[str, Any]) -> Duration | None:
         every = parse_duration(interval)
     except InvalidValue as error:
         raise InvalidValue(error.message, field="usagePeriod.interval") from error
-    if every.is_zero:
-        raise InvalidValue("Must take time", field="usagePeriod.interval")
+    if every.mean_seconds < EVERY_SECONDS_MIN:
+        raise InvalidValue("Must be an hour at least", field="usagePeriod.interval")
     return every
+
+
+def _anchor(period: Mapping[str, Any]) -> datetime | None:
+    written = period.get("anchor")
+    if written is None:
+        return None
+    try:
+        anchor = datetime.fromisoformat(str(written))
+    except ValueError as error:
+        raise InvalidValue("Must be an instant", field="usagePeriod.anchor") from error
+    if anchor.tzinfo is None:
+        raise InvalidValue("Needs an offset from UTC", field="usagePeriod.anchor")
+    return anchor
+
+
+def _flag(template: Mapping[str, Any], key: str) -> bool:
+    value = template.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidValue("Must be true or false", field=key)
+    return bool(value)

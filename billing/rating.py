@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from billing import pricing, proration
+from billing.allowances import Burned
 from billing.bounds import Together
 from billing.durations import Duration
 from billing.errors import InvalidValue
@@ -35,7 +36,7 @@ class PriceTerms:
     """
 
     price_id: str
-    kind: Literal["fee", "metric", "manual", "adjustment"]
+    kind: Literal["fee", "metric", "manual", "adjustment", "grant"]
     source_id: str
     display_name: str
     model: str
@@ -60,6 +61,10 @@ class PriceTerms:
     """The subscription's own terms that it is billed by; see `billing.intervals`."""
     interval: Interval | None = None
     """These terms; None also of a line from before lines kept them."""
+    feature_id: str = ""
+    """The feature that it carries: a metric's usage is billed above its allowance."""
+    discounts_by_grants: bool = False
+    """What grants cover is billed and taken off again by a line of its own."""
 
     @property
     def is_once(self) -> bool:
@@ -79,7 +84,7 @@ class Schedule:
     paid_until: datetime | None = None
     """At the end of a pause: fees in advance are paid for every cycle that began before this."""
     entering: frozenset[str] = frozenset()
-    """The keys of fees in advance that no boundary has billed yet; see `entering_keys`."""
+    """The keys of fees in advance that no boundary has billed yet; see `billing.entering_fees`."""
 
     @property
     def runs_from(self) -> datetime:
@@ -127,6 +132,13 @@ class Measure:
     uses: Uses = NO_USES
     event_count: int | None = None
     adjusted: Decimal | None = None
+    burned: Burned | None = None
+    """What an allowance leaves of the usage; None where there is none."""
+
+    @property
+    def billable(self) -> Decimal:
+        """The usage that is billed."""
+        return self.usage if self.burned is None else self.burned.billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,10 @@ class Origin:
     """The line whose invoice could not bear what this one gives back."""
     together: Together | None = None  # What bounded it, where that is more than itself.
     behavior: TaxBehavior | None = None  # Of a corrected period, where its invoice's is another.
+    burned: Burned | None = None
+    """What an allowance has left of the usage."""
+    shows_covered: bool = False
+    """What grants cover is in the quantity, and on a discount line of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,31 +240,6 @@ def charges_at(
     return [charge for price in prices for charge in _owed(price, at)]
 
 
-def entering_keys(
-    billed: Sequence[PriceTerms], coming: Sequence[PriceTerms], cadence: Duration
-) -> frozenset[str]:
-    """The keys of fees in advance that a version brings and the one billed before did not ask.
-
-    The same line or fee at the same cadence is paid for the running cycle, whatever it costs now.
-    `cadence` is the plan's.
-    """
-    known = {name for price in billed if _is_advance(price) for name in _names(price, cadence)}
-    return frozenset(
-        price.key
-        for price in coming
-        if price.key and _is_advance(price) and not known.intersection(_names(price, cadence))
-    )
-
-
-def _is_advance(price: PriceTerms) -> bool:
-    return price.kind == "fee" and price.payment_term == "in_advance"
-
-
-def _names(price: PriceTerms, cadence: Duration) -> list[tuple[str, Duration]]:
-    """What a line is known by from version to version."""
-    return [(name, price.cadence or cadence) for name in (price.key, price.source_id)]
-
-
 def rate_charge(
     charge: Charge,
     usage: Decimal,
@@ -272,6 +263,7 @@ def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> Rat
     if price.kind != "fee":
         usage, uses = measure.usage, measure.uses
         origin = replace(origin, usage=usage, event_count=measure.event_count, uses=uses)
+        origin = replace(origin, burned=measure.burned)
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)
     taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)
@@ -298,7 +290,7 @@ def _whole(charge: Charge, measure: Measure) -> tuple[Decimal, pricing.Rated]:
     price = charge.price
     if price.kind == "fee":
         return price.quantity, _rated(price, price.quantity)
-    return rate_usage(price, measure.usage, measure.uses)
+    return rate_usage(price, measure.billable, measure.uses)
 
 
 def rate_usage(

@@ -36,6 +36,8 @@ class Entitlement(Table, table=True):
     """What uses a metered one up."""
     template: dict[str, Any] | None = document(nullable=True, default=None)
     """What is allowed of it; null: access without an allowance."""
+    earlier_terms: list[dict[str, Any]] = document(default_factory=list)
+    """Terms that a version has changed: the template, the metric, and `until` when they held."""
     origin: str
     """`plan`: given by a price of the subscription's plan."""
     status: str = "active"

@@ -282,7 +282,7 @@ def _summary(
     metered: list[Decimal] = []
     fees: list[Decimal] = []
     for each in pending:
-        is_metered = isinstance(each, Billed) and each.line.kind == "metric"
+        is_metered = isinstance(each, Billed) and each.line.kind in ("metric", "grant")
         (metered if is_metered else fees).append(each.line.total_price)
     with exact():
         return LineItemsSummary(

@@ -22,7 +22,7 @@ from billing.taxes import TaxBehavior
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice, InvoiceLine
 from models.organizations import Merchant
-from models.queries import adjustments, billable_metrics, usage, usage_charges
+from models.queries import adjustments, allowances, billable_metrics, usage, usage_charges
 from models.queries.terms import Terms, behavior_of, prices_named
 
 UNBILLED = ("CANCELLED", "PROJECTED")
@@ -55,6 +55,18 @@ class BilledWindow:
     origin: Mapping[str, Any]
     """What it was rated from; empty of a line from before that was kept."""
 
+    @property
+    def feature_id(self) -> str:
+        """The feature whose allowance its usage was held against; none before there were any."""
+        return str(self.origin.get("feature_id", ""))
+
+    @property
+    def read_for(self) -> Period:
+        """The time whose usage its quantity depends on: with an allowance, what has used it up."""
+        since = self.origin.get("allowance", {}).get("since")
+        start = self.period.start if since is None else datetime.fromisoformat(since)
+        return Period(min(start, self.period.start), self.period.end)
+
     def rule(self, deal: Mapping[str, Adjustment]) -> QuantityRule:
         """What a deal did to its quantity."""
         return rule_of(self.reaching(deal))
@@ -80,7 +92,7 @@ async def windows_of(
         select_rows(InvoiceLine).where(
             col(InvoiceLine.merchant_id) == terms.subscription.merchant_id,
             col(InvoiceLine.invoice_id).in_([each.id for each in billing]),
-            col(InvoiceLine.kind).in_(("metric", "adjustment")),
+            col(InvoiceLine.kind).in_(("metric", "adjustment", "grant")),
             col(InvoiceLine.period_end) > since,
             col(InvoiceLine.period_start) >= _kept_since(terms),
         )
@@ -115,7 +127,9 @@ def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice]) -> BilledW
     origin = first.origin or {}
     behavior: TaxBehavior = origin.get("behavior") or behavior_of(billing[at])
     with exact():
-        quantity = sum((line.quantity for line in readings), Decimal(0))
+        # A grant's line takes off what a reading's line has shown.
+        shown = (line.quantity for line in lines if line.kind != "adjustment")
+        quantity = sum(shown, Decimal(0))
         amount = sum((_basis(line, behavior) for line in lines), Decimal(0))
     period = Period(first.period_start, first.period_end)
     return BilledWindow(
@@ -150,11 +164,13 @@ def _kept_period(written: Sequence[str]) -> Period:
 
 def _counted(line: InvoiceLine) -> Decimal:
     origin = line.origin or {}
-    if "measured" in origin:
-        return Decimal(origin["measured"])
+    allowance = origin.get("allowance", {})
     uses = Decimal(origin.get("uses", ["0"])[0])
     with exact():
-        return max(Decimal(origin.get("usage", "0")), Decimal(0)) + uses
+        if "measured" in origin:
+            covered = allowance["covered"] if "shows_covered" in origin else "0"
+            return Decimal(origin["measured"]) - Decimal(covered)
+        return max(Decimal(allowance.get("billed", origin.get("usage", "0"))), Decimal(0)) + uses
 
 
 def _basis(line: InvoiceLine, behavior: TaxBehavior) -> Decimal:
@@ -212,6 +228,7 @@ def as_billed(price: PriceTerms, window: BilledWindow) -> PriceTerms:
         tax_rate=window.tax_rate,
         tax_source="corrected_line",
         key=window.name if window.name != window.price_id else "",
+        feature_id=origin.get("feature_id", ""),
     )
     if "model" not in origin:
         return billed
@@ -260,17 +277,24 @@ async def readings_of(
         invoice_id: await usage_charges.accrued(session, merchant_id, invoice_id)
         for invoice_id in dict.fromkeys(each.invoice_id for each in windows)
     }
+    asked = [
+        allowances.Asked(each.feature_id, metrics[each.metric_id], each.period) for each in windows
+    ]
+    by_metric = {(key, period): one for period, each in sums.items() for key, one in each.items()}
+    divided = await allowances.divided(session, terms, asked, by_metric)
     readings = []
-    for each in windows:
+    for each, what in zip(windows, asked, strict=True):
         added = accrued[each.invoice_id].get(each.price_id)
         found = sums[each.period][each.metric_id]
+        burned = divided.get(what.key)
         readings.append(
             Reading(
-                found.value,
+                found.value if burned is None else burned.usage,
                 NO_USES if added is None else Uses(added.quantity, added.price),
-                found.event_count,
+                found.event_count if burned is None else burned.event_count,
                 rule=each.rule(deal),
                 kept=kept_share(each.period, each.reaching(deal)),
+                burned=burned,
             )
         )
     return readings

@@ -104,6 +104,8 @@ def _line_id(invoice: Invoice, line: RatedLine) -> str:
         parts.append(line.price.interval_id)
     if line.price.kind == "adjustment":
         parts += line.adjustment_ids
+    if line.price.kind == "grant":
+        parts.append(line.price.kind)
     return derived_id("li", *parts)
 
 

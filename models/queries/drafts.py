@@ -13,7 +13,9 @@ from itertools import pairwise
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.adjustments import ALONE, Adjustment, Bounded, rate_adjusted
+from billing.allowances import Burned
 from billing.bounds import OtherSides
+from billing.grant_discounts import with_grant_discounts
 from billing.intervals import Boundary, charges_under
 from billing.invoicing import floor_rebates, period_of, totals
 from billing.late_usage import with_carried
@@ -27,6 +29,7 @@ from models.invoices import Invoice
 from models.manual_lines import ManualLine
 from models.queries import (
     adjustments,
+    allowances,
     invoices,
     ledger,
     manual_lines,
@@ -99,6 +102,7 @@ class Facts:
     sets: Mapping[str, PriceSet]
     readings: Mapping[tuple[str, Period], usage.Reading]
     watermark: str
+    burned: Mapping[allowances.Key, Burned] = field(default_factory=dict)
     uses: Mapping[str, Uses] = field(default_factory=dict)
     deal: Sequence[Adjustment] = ()
     other_sides: Mapping[Bounded, OtherSides] = field(default_factory=dict)
@@ -132,11 +136,13 @@ async def _facts(
         cut = sides.cut_by(terms, charges, deal)
         other_sides = await sides.other_sides(session, terms, invoice, cut, late.lines)
     wallet_charge, wallet_origin = await _wallet_charge(session, terms, steps)
+    readings = await readings_of(session, terms, charges, sets)
     return Facts(
         charges=charges,
         sets=sets,
-        readings=await readings_of(session, terms, charges, sets),
+        readings=readings,
         watermark=watermark,
+        burned=await burned_of(session, terms, charges, sets, readings),
         uses=uses,
         deal=deal,
         other_sides=other_sides,
@@ -150,9 +156,11 @@ async def _facts(
 def rated(terms: Terms, steps: Sequence[Step], facts: Facts) -> Draft:
     """What the facts come to."""
     behavior = terms.behavior
-    measures = [measure(charge, facts.readings, facts.uses) for charge in facts.charges]
+    measures = [
+        measure(charge, facts.readings, facts.uses, facts.burned) for charge in facts.charges
+    ]
     rates = rate_adjusted(facts.charges, measures, facts.deal, behavior, facts.other_sides)
-    full = [*rates, *facts.late.lines]
+    full = [*with_grant_discounts(rates, behavior), *facts.late.lines]
     written = [manual_lines.rated(terms, row) for row in facts.manual]
     lines = bounded(full, written, behavior)
     names = {key: value for each in facts.sets.values() for key, value in each.names.items()}
@@ -176,11 +184,18 @@ def span_of(steps: Sequence[Step]) -> Period:
 
 
 def measure(
-    charge: Charge, readings: Mapping[tuple[str, Period], usage.Reading], uses: Mapping[str, Uses]
+    charge: Charge,
+    readings: Mapping[tuple[str, Period], usage.Reading],
+    uses: Mapping[str, Uses],
+    burned: Mapping[allowances.Key, Burned],
 ) -> Measure:
-    """What was read for a charge, and what single uses add to it."""
-    read = readings.get((charge.price.source_id, charge.window), NO_READING)
-    used = uses.get(charge.price.price_id, NO_USES)
+    """What was read for a charge, what an allowance leaves of it, and what single uses add."""
+    price = charge.price
+    used = uses.get(price.price_id, NO_USES)
+    divided = burned.get((price.feature_id, price.source_id, charge.window))
+    if price.kind == "metric" and divided is not None:
+        return Measure(divided.usage, used, divided.event_count, burned=divided)
+    read = readings.get((price.source_id, charge.window), NO_READING)
     return Measure(read.value, used, read.event_count)
 
 
@@ -271,6 +286,23 @@ async def readings_of(
         )
         sums.update({(metric_id, window): value for metric_id, value in found.items()})
     return sums
+
+
+async def burned_of(
+    session: AsyncSession,
+    terms: Terms,
+    charges: Sequence[Charge],
+    sets: Mapping[str, PriceSet],
+    readings: Mapping[tuple[str, Period], usage.Reading],
+) -> dict[allowances.Key, Burned]:
+    """What allowances leave of the usage that is charged."""
+    metrics = {key: metric for each in sets.values() for key, metric in each.metrics.items()}
+    asked = [
+        allowances.Asked(each.price.feature_id, metrics[each.price.source_id], each.window)
+        for each in charges
+        if each.price.kind == "metric"
+    ]
+    return await allowances.divided(session, terms, asked, readings)
 
 
 async def _wallet_charge(

@@ -123,6 +123,70 @@ async def change(
     )
 
 
+async def renew(
+    session: AsyncSession,
+    merchant_id: str,
+    entitlement_ids: Collection[str],
+    at: datetime,
+    **terms: Any,
+) -> None:
+    """Gives these other terms from an instant on; what held until then stays written."""
+    held = func.jsonb_build_object(
+        "until",
+        at.isoformat(),
+        "template",
+        col(Entitlement.template),
+        "metric_id",
+        col(Entitlement.billable_metric_id),
+    )
+    await change(
+        session,
+        merchant_id,
+        entitlement_ids,
+        earlier_terms=col(Entitlement.earlier_terms).op("||")(func.jsonb_build_array(held)),
+        **terms,
+    )
+
+
+async def metered(
+    session: AsyncSession, merchant_id: str, subscription_id: str, feature_ids: Collection[str]
+) -> list[Entitlement]:
+    """All that a subscription ever had to these features, if they are metered; oldest first."""
+    rows = await session.exec(
+        select(Entitlement)
+        .join(Feature, col(Feature.id) == col(Entitlement.feature_id))
+        .where(
+            col(Entitlement.merchant_id) == merchant_id,
+            col(Entitlement.subscription_id) == subscription_id,
+            col(Entitlement.feature_id).in_(feature_ids),
+            col(Feature.type) == "metered",
+        )
+        .order_by(col(Entitlement.active_from), col(Entitlement.id))
+        .execution_options(populate_existing=True)
+    )
+    return list(rows.all())
+
+
+async def grants_of(
+    session: AsyncSession, merchant_id: str, entitlement_ids: Collection[str]
+) -> list[EntitlementGrant]:
+    """All that these were granted, void or not, by creation."""
+    rows = await session.exec(
+        select(EntitlementGrant)
+        .where(
+            col(EntitlementGrant.merchant_id) == merchant_id,
+            col(EntitlementGrant.entitlement_id).in_(entitlement_ids),
+        )
+        .order_by(
+            col(EntitlementGrant.effective_at),
+            col(EntitlementGrant.created_at),
+            col(EntitlementGrant.id),
+        )
+        .execution_options(populate_existing=True)
+    )
+    return list(rows.all())
+
+
 async def void_grants(
     session: AsyncSession,
     merchant_id: str,

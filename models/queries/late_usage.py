@@ -108,7 +108,7 @@ def _with_bounds(
     group: Sequence[BilledWindow], prices: Sequence[PriceTerms], readings: Sequence[Reading]
 ) -> list[Reading]:
     parts = [
-        Part(window.side, rate_usage(price, now.usage, now.uses)[0], now.rule)
+        Part(window.side, rate_usage(price, now.billable, now.uses)[0], now.rule)
         for window, price, now in zip(group, prices, readings, strict=True)
     ]
     together = settled(parts) if any(now.rule.has_bounds for now in readings) else []
@@ -140,19 +140,20 @@ async def _changed(
     if not windows:
         return []
     merchant_id = terms.subscription.merchant_id
-    start = min(each.period.start for each in windows)
+    start = min(each.read_for.start for each in windows)
     end = max(each.period.end for each in windows)
     voids = await usage_voids.within(session, merchant_id, types, start, end)
     invoice_ids = {each.invoice_id for each in windows}
     refunding = await usage_charges.owing_refunds(session, merchant_id, invoice_ids)
     unseen: dict[str, list[datetime]] = {}
     for mark in {each.watermark for each in windows}:
-        covered = [each.period for each in windows if each.watermark == mark]
+        marked = [each for each in windows if each.watermark == mark]
+        covered = [time for each in marked for time in (each.read_for, each.period)]
         unseen[mark] = await _unseen(session, terms, types, covered, mark)
 
     def is_changed(window: BilledWindow) -> bool:
         moved = [void.timestamp for void in voids] + unseen[window.watermark]
-        is_hit = any(window.period.contains(instant) for instant in moved)
+        is_hit = any(window.read_for.contains(instant) for instant in moved)
         return is_hit or window.billed.carried != 0 or window.invoice_id in refunding
 
     return [each for each in windows if is_changed(each)]

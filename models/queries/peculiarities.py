@@ -30,6 +30,10 @@ WHERE EXISTS (
     SELECT FROM manual_lines WHERE merchant_id = :merchant_id
     AND subscription_id = asked.subscription_id AND billed_on IS NULL
 ) OR EXISTS (
+    SELECT FROM entitlements WHERE merchant_id = :merchant_id
+    AND subscription_id = asked.subscription_id
+    AND (template IS NOT NULL OR earlier_terms <> '[]')
+) OR EXISTS (
     SELECT FROM usage_charges
     WHERE merchant_id = :merchant_id AND usage_charges.invoice_id = asked.invoice_id
 )
@@ -131,7 +135,7 @@ def _fills_wallet(terms: Terms) -> bool:
 async def _with_deals(
     session: AsyncSession, merchant_id: str, asked: Sequence[tuple[Terms, Invoice]]
 ) -> set[str]:
-    """Adjustments, intervals, lines that wait, uses that accrued."""
+    """Adjustments, intervals, lines that wait, allowances, uses that accrued."""
     connection = await session.connection()
     rows = await connection.execute(text(_DEALS), _named(merchant_id, asked))
     return set(rows.scalars())

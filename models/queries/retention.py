@@ -16,10 +16,11 @@ from billing.late_usage import LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS
 
 # Until when events may go: what the policy says, but nothing that billing may still read. That is,
 # for each subscription that lives or has an invoice that is not final, everything from its oldest
-# such period on, and before it as far as late usage is looked for, by whole periods.
+# such period on, and before it as far as late usage is looked for, by whole periods; where grants
+# cover usage, also what has used them up: since a reset before that, or since they began.
 _ADVANCE = """
 WITH reading AS (
-    SELECT s.merchant_id, s.billing_cadence::interval AS cadence,
+    SELECT s.merchant_id, s.id AS subscription_id, s.billing_cadence::interval AS cadence,
         coalesce(
             min(coalesce(i.ended_from, i.period_start)) FILTER (WHERE i.status = ANY (:open)),
             max(coalesce(i.ended_from, i.period_start)),
@@ -29,11 +30,28 @@ WITH reading AS (
     LEFT JOIN invoices i ON i.merchant_id = s.merchant_id AND i.subscription_id = s.id
     GROUP BY s.merchant_id, s.id
     HAVING s.status <> 'terminated' OR bool_or(i.status = ANY (:open))
-), kept AS (
-    SELECT merchant_id, min(least(
+), allowed AS (
+    SELECT e.merchant_id, e.subscription_id, min(e.active_from) AS begun,
+        max(g.recurrence_period::interval) AS every,
+        bool_or(
+            g.recurrence_period IS NULL OR g.reset_max_rollover IS DISTINCT FROM 0
+            OR e.template @> '{"preserveOverageAtReset": true}'
+        ) AS is_carried
+    FROM entitlements e
+    JOIN entitlement_grants g ON g.merchant_id = e.merchant_id AND g.entitlement_id = e.id
+    GROUP BY e.merchant_id, e.subscription_id
+), looking AS (
+    SELECT merchant_id, subscription_id, least(
         since - make_interval(days => :days), since - :periods * cadence
-    ) - cadence) AS since
-    FROM reading GROUP BY merchant_id
+    ) - cadence AS since
+    FROM reading
+), kept AS (
+    SELECT looking.merchant_id, min(least(
+        looking.since,
+        CASE WHEN is_carried THEN begun ELSE looking.since - every END
+    )) AS since
+    FROM looking LEFT JOIN allowed USING (merchant_id, subscription_id)
+    GROUP BY looking.merchant_id
 ), cutoffs AS (
     SELECT m.id AS merchant_id,
         least(:now - make_interval(months => m.usage_retention_months), kept.since) AS cutoff

@@ -102,7 +102,7 @@ async def _counted(
         sides, await readings_of(session, terms, sides, catalogue.metrics, deal), strict=True
     ):
         is_late_billed = catalogue.metric(window).late_usage == "bill"
-        read = rate_usage(catalogue.price(window), now.usage, now.uses)[0]
+        read = rate_usage(catalogue.price(window), now.billable, now.uses)[0]
         counted.append(now.rule.waive(read if is_late_billed else window.counted))
     return counted
 

@@ -1,13 +1,14 @@
 """What past invoices would have come to under other prices; it reads, rates, and stores nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.adjustments import Adjustment, rate_adjusted
+from billing.adjustments import rate_adjusted
+from billing.grant_discounts import with_grant_discounts
 from billing.invoicing import Totals, floor_rebates, totals
 from billing.periods import Period
 from billing.rating import Charge, RatedLine
@@ -28,7 +29,6 @@ from models.queries.terms import (
     price_terms,
     terms_of,
 )
-from models.queries.usage import Reading
 from models.subscriptions import Subscription
 
 # Of these nothing was billed for the period, or not yet.
@@ -148,21 +148,17 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
     sets = {**new_sets, "own": own.prices}
     readings = await drafts.readings_of(session, terms, [*old, *new], sets)
     deal = await adjustments.of_subscription(session, invoice.merchant_id, terms.subscription.id)
-    return Comparison(
-        invoice=invoice,
-        old=_side(terms, old, readings, deal),
-        new=_side(terms, new, readings, deal),
-    )
+    burned = await drafts.burned_of(session, terms, [*old, *new], sets, readings)
+
+    def side(charges: Sequence[Charge]) -> Side:
+        measures = [drafts.measure(charge, readings, {}, burned) for charge in charges]
+        return _side(terms, rate_adjusted(charges, measures, deal, terms.behavior))
+
+    return Comparison(invoice=invoice, old=side(old), new=side(new))
 
 
-def _side(
-    terms: Terms,
-    charges: Sequence[Charge],
-    readings: Mapping[tuple[str, Period], Reading],
-    deal: Sequence[Adjustment],
-) -> Side:
-    measures = [drafts.measure(charge, readings, {}) for charge in charges]
-    lines = floor_rebates(rate_adjusted(charges, measures, deal, terms.behavior))
+def _side(terms: Terms, rated: Sequence[RatedLine]) -> Side:
+    lines = floor_rebates(with_grant_discounts(rated, terms.behavior))
     return Side(lines, totals(lines, terms.plan.currency, terms.behavior))
 
 
@@ -180,7 +176,7 @@ def _under(terms: Terms, base: PriceSet, draft: Draft) -> PriceSet:
     """A plan version's prices with the draft's in their place.
 
     A price for what the plan charges for already goes by the same id and key, so that a deal with
-    the customer reaches it.
+    the customer reaches it, and it carries the same feature, unless it names one.
     """
     named = {each.source.id: each for each in draft.prices}
     held = {each.source_id: each for each in reversed(base.prices)}
@@ -189,7 +185,10 @@ def _under(terms: Terms, base: PriceSet, draft: Draft) -> PriceSet:
     for source_id, each in named.items():
         own = held.get(source_id)
         price_id, key = (each.price.id, "") if own is None else (own.price_id, own.key)
-        prices.append(replace(price_terms(terms, each.price), price_id=price_id, key=key))
+        drafted = replace(price_terms(terms, each.price), price_id=price_id, key=key)
+        if own is not None and not drafted.feature_id:
+            drafted = replace(drafted, feature_id=own.feature_id)
+        prices.append(drafted)
         names[price_id] = each.names
         if isinstance(each.source, BillableMetric):
             metrics[source_id] = each.source

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from billing.entering_fees import entering_keys
 from billing.periods import Period
-from billing.rating import Schedule, entering_keys
+from billing.rating import Schedule
 from models.queries.terms import PriceSet, Terms
 
 

@@ -240,6 +240,8 @@ def price_terms(terms: Terms, price: Price, plan_version_id: str | None = None) 
         is_instant=price.payment_term == "instant",
         tax_source=found.source,
         plan_version_id=plan_version_id,
+        feature_id=price.feature_id or "",
+        discounts_by_grants=price.grant_discount_enabled,
     )
 
 

@@ -34,7 +34,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, array
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, aggregate_order_by, array
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -229,6 +229,38 @@ async def usage_sums(  # noqa: PLR0913 - one reading, named in full by its keywo
         metric.id: Reading(value_of(metric, amount, count), count)
         for metric, (amount, count) in zip(metrics, pairs, strict=True)
     }
+
+
+async def usage_between(  # noqa: PLR0913 - as `usage_sums`
+    session: AsyncSession,
+    merchant_id: str,
+    metric: BillableMetric,
+    *,
+    customer_id: str,
+    subscription_id: str,
+    external_id: str | None,
+    cuts: Sequence[datetime],
+) -> list[Reading]:
+    """The same of one metric for each stretch between one of these instants and the next."""
+    theirs = _Owners(
+        col(UsageEvent.subject).in_((customer_id, subscription_id)),
+        None if external_id is None else col(UsageEvent.external_subject) == external_id,
+    )
+    read = _Read(merchant_id, [metric], cuts[0], cuts[-1], theirs)
+    kind = ARRAY(TIMESTAMP(timezone=True))
+    bounds = cast(literal(list(cuts), kind), kind)
+
+    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
+        number = func.width_bucket(events.rows.c.timestamp, bounds).label("number")
+        amount, count = _columns(events, metric, _reads(events.rows, metric))
+        return select(number, amount, count).group_by(number).having(count > 0)
+
+    found = {number: rest for number, *rest in await _counted(session, read, reading)}
+    none = (None, 0)
+    return [
+        Reading(value_of(metric, amount, count), count)
+        for amount, count in (found.get(number, none) for number in range(1, len(cuts)))
+    ]
 
 
 async def total(session: AsyncSession, selection: Selection) -> Decimal:

@@ -10,6 +10,7 @@ from models.base import new_id
 from models.billable_metrics import BillableMetric
 from models.customers import Consumer, Customer
 from models.database import Database
+from models.features import Feature
 from models.fees import Fee
 from models.plans import Plan, PlanLine, PlanVersion
 from models.prices import Price
@@ -61,6 +62,8 @@ class PlanShape:
     billing_version: int = 1
     is_obligation: bool = False
     fee_term: str = "in_advance"
+    allowance: dict[str, object] | None = None
+    """What is included of the usage, as a template."""
 
 
 async def open_shop(database: Database, merchant_id: str, shape: PlanShape | None = None) -> Shop:
@@ -174,8 +177,25 @@ def _prices(shop: Shop, shape: PlanShape, product_id: str) -> list[object]:
             event_type="tokens.used",
             value_property="$.tokens",
         )
-        rows += [metric, _price(shop, shape.unit_price, metric_id=metric.id)]
+        price = _price(shop, shape.unit_price, metric_id=metric.id)
+        rows.append(metric)
+        if shape.allowance is not None:
+            feature = _feature(shop, product_id)
+            price.feature_id, price.entitlement_template = feature.id, shape.allowance
+            rows.append(feature)
+        rows.append(price)
     return rows
+
+
+def _feature(shop: Shop, product_id: str) -> Feature:
+    return Feature(
+        id=new_id("feat"),
+        merchant_id=shop.merchant_id,
+        product_id=product_id,
+        key="tokens",
+        name="Tokens",
+        type="metered",
+    )
 
 
 def _price(

@@ -24,6 +24,7 @@ from models.audit import Acting, acting
 from models.base import new_id
 from models.database import Database
 from models.manual_lines import ManualLine
+from models.queries import draft_sets, drafts, invoices, peculiarities, subscriptions
 from models.usage_voids import UsageVoid
 from tests.activity.rows import START, PlanShape, Shop, next_customer, open_shop
 from tests.activity.twins import nobody_together, opened, told_rows, twin
@@ -35,6 +36,11 @@ GRACE = timedelta(hours=24)
 IN_FEBRUARY = START + timedelta(days=1)
 IN_MARCH = FEBRUARY_END + timedelta(days=1)
 ARREARS = PlanShape(fee="10.00", fee_term="in_arrears")
+ALLOWANCE = {
+    "type": "metered", "isSoftLimit": True,
+    "issueAfterReset": 1000, "usagePeriod": {"interval": "P1M"},
+}  # fmt: skip
+INCLUDED = PlanShape(fee=None, allowance=ALLOWANCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +156,10 @@ async def _stage_everybody(database: Database) -> list[DraftInvoice]:
     busy = await _subscribed(database, await next_customer(database, cheap))
     ends = datetime(2026, 4, 10, 9, tzinfo=UTC)
     ending = await _subscribed(database, await next_customer(database, cheap), ending_at=ends)
+    allowed = await _subscribed(database, await open_shop(database, merchant_id, INCLUDED))
     everybody = [
-        plain, linked, exempt, taxed, late, voided, agreed, credited, unapproved, idle, busy, ending
+        plain, linked, exempt, taxed, late, voided, agreed, credited, unapproved, idle, busy,
+        ending, allowed,
     ]  # fmt: skip
     for at, each in enumerate(everybody):
         if each is not idle:
@@ -237,7 +245,7 @@ async def _credit(database: Database, contract: Contract) -> None:
 
 
 async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
-    """Twelve subscriptions: usage of every owner, taxes, deals, credits, late and void usage.
+    """Thirteen subscriptions: usage of every owner, taxes, deals, credits, allowances, late usage.
 
     All tables are compared, the audit log and its actors included.
     """
@@ -246,7 +254,7 @@ async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
     alone, rows_alone = await _outcomes(fresh_url, refs, one_by_one)
     answers, rows = await _outcomes(fresh_url, refs, together)
     numbers = [each.finalized.invoice_number for each in answers if each.finalized is not None]
-    assert sorted(numbers) == [f"INV-2026-04-{number:03d}" for number in range(1, 12)]
+    assert sorted(numbers) == [f"INV-2026-04-{number:03d}" for number in range(1, 13)]
     assert [replace(each, finalized=None) for each in answers] == [
         replace(each, finalized=None) for each in alone
     ]
@@ -328,3 +336,23 @@ async def test_asked_twice_at_once_it_is_issued_once(fresh_url: str) -> None:
             assert tuple(found.one()) == (1, 1)
     assert len({str(each) for each in answers}) == 1
     assert isinstance(answers[0], DraftedInvoice)
+
+
+async def test_who_has_an_allowance_is_read_alone(fresh_url: str) -> None:
+    """1,000 of February's 1,500 tokens are included: 500 at 0.002 are 1.00, and 10 % tax."""
+    async with opened(fresh_url) as database:
+        merchant_id = await _merchant(database)
+        shop = await open_shop(database, merchant_id, INCLUDED)
+        contract = await _subscribed(database, shop)
+        await report(database, shop, [1000, 500], IN_FEBRUARY)
+        ref = await _rolled(database, contract, 0, FEBRUARY_END)
+        async with database.transaction() as session:
+            invoice = await invoices.get(session, merchant_id, ref.invoice_id)
+            assert invoice is not None
+            owners = await subscriptions.among(session, merchant_id, [invoice.subscription_id])
+            terms = await drafts.terms_of(session, owners[invoice.subscription_id])
+            asked = [(terms, invoice)]
+            assert await peculiarities.among(session, merchant_id, asked) == {invoice.id}
+            assert await draft_sets.of_invoices(session, merchant_id, asked) == {}
+            draft = await drafts.of_invoice(session, terms, invoice)
+        assert (draft.totals.subtotal, draft.totals.tax) == (Decimal("1.00"), Decimal("0.10"))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from activities.retention import Progress, RetentionActivities
 from activities.subscription_starts import CreateSubscription
 from activities.subscriptions import SubscriptionActivities
 from billing.errors import InvalidValue
-from models.base import wall_now
+from models.base import new_id, wall_now
 from models.database import Database
+from models.entitlements import Entitlement, EntitlementGrant
+from models.features import Feature
 from tests.activity.rows import PlanShape, Shop, open_shop
 from tests.activity.usage import report
 from tests.factories import a_customer, a_plan, a_product, a_subscription, an_invoice
@@ -119,6 +122,53 @@ async def test_what_late_usage_may_read_stays(
     await RetentionActivities(database).delete_old_usage()
     assert await kept(database, shop.merchant_id) == [since, OPENED]
     assert await deleted_before(database, shop.merchant_id) == since
+
+
+@pytest.mark.parametrize(
+    ("every", "carried", "since"),
+    [
+        # A month's 28 January, and a period of the allowance before it.
+        ("P7D", 0, datetime(2026, 1, 21, tzinfo=UTC)),
+        ("P1Y", 0, datetime(2025, 1, 28, tzinfo=UTC)),
+        # As long as it lasts.
+        ("P7D", 5, datetime(2024, 3, 1, tzinfo=UTC)),
+        (None, 0, datetime(2024, 3, 1, tzinfo=UTC)),
+    ],
+)
+async def test_what_has_used_an_allowance_up_stays(
+    database: Database, shop: Shop, every: str | None, carried: int, since: datetime
+) -> None:
+    begun = datetime(2024, 3, 1, tzinfo=UTC)
+    async with database.transaction() as session:
+        product = await a_product(session, shop.merchant_id)
+        plan = await a_plan(session, product)
+        customer = await a_customer(session, shop.merchant_id)
+        living = await a_subscription(session, customer, plan, started_at=begun)
+        await an_invoice(session, living, sequence_number=7, ended_from=OPENED)
+        feature = Feature(
+            id=new_id("feat"), merchant_id=shop.merchant_id, product_id=product.id,
+            key="units", name="Units", type="metered",
+        )  # fmt: skip
+        session.add(feature)
+        await session.flush()
+        entitlement = Entitlement(
+            id=new_id("ent"), merchant_id=shop.merchant_id, customer_id=customer.id,
+            feature_id=feature.id, subscription_id=living.id, template={"type": "metered"},
+            origin="plan", active_from=begun,
+        )  # fmt: skip
+        session.add(entitlement)
+        await session.flush()
+        session.add(
+            EntitlementGrant(
+                id=new_id("grt"), merchant_id=shop.merchant_id, entitlement_id=entitlement.id,
+                origin="allowance", amount=Decimal(10), effective_at=begun,
+                recurrence_period=every, reset_max_rollover=Decimal(carried),
+            )
+        )  # fmt: skip
+    await report_at(database, shop, [since - SECOND, since, OPENED])
+    await change(database, shop.merchant_id, usage_retention_months=1)
+    await RetentionActivities(database).delete_old_usage()
+    assert await kept(database, shop.merchant_id) == [since, OPENED]
 
 
 @pytest.mark.parametrize("status", ["CLOSING", "DRAFT", "FAILED"])

@@ -76,7 +76,27 @@ def quantity_of(line: Any) -> Fraction:
         interval = steps["price"].get("interval")
         assert interval is None or sold == _agreed(interval, line["window"]["start"]), line
         return sold
-    return max(Fraction(usage["reading"]), Fraction(0)) + Fraction(usage["uses"]["quantity"])
+    read = max(Fraction(usage["reading"]), Fraction(0))
+    if (allowance := usage.get("allowance")) is not None:
+        read -= _left_out(allowance, read)
+    return read + Fraction(usage["uses"]["quantity"])
+
+
+def _left_out(allowance: Any, read: Fraction) -> Fraction:
+    """What of a reading is not in a line's quantity: what grants cover, and what is forgone.
+
+    Of usage without corrections below zero; each stretch is covered as far as the grants reach.
+    """
+    stretches = allowance["stretches"]
+    covered = Fraction(0)
+    for each in stretches:
+        reached = min(Fraction(each["used"]), Fraction(each["available"]))
+        assert reached == Fraction(each["covered"]), each
+        covered += Fraction(each["covered"])
+    assert covered == Fraction(allowance["covered"]), allowance
+    forgone = Fraction(allowance["forgone"])
+    assert covered + Fraction(allowance["billed"]) + forgone == read, allowance
+    return forgone if allowance["isShownAsDiscount"] else covered + forgone
 
 
 def _agreed(interval: Any, start: str) -> Fraction:
@@ -173,7 +193,7 @@ def _full(line: Any, behavior: str, billed: dict[str, Fraction]) -> Amounts:
     price = steps["price"]
     if (change := steps.get("planChange")) is not None:
         amount = _of_change(change, price, Fraction(steps["pricedQuantity"]))
-    elif line["kind"] == "manual":
+    elif line["kind"] in ("manual", "grant"):
         amount = Fraction(line["quantity"]) * Fraction(line["unitPrice"])
     elif line["kind"] == "adjustment":
         amount = -_share(

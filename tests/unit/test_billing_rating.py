@@ -9,16 +9,10 @@ from itertools import pairwise
 import pytest
 
 from billing.durations import Duration
+from billing.entering_fees import entering_keys
 from billing.errors import InvalidValue
 from billing.periods import Period
-from billing.rating import (
-    Charge,
-    PriceTerms,
-    Schedule,
-    charges_at,
-    entering_keys,
-    rate_charge,
-)
+from billing.rating import Charge, PriceTerms, Schedule, charges_at, rate_charge
 
 MONTH = Duration(months=1)
 YEAR = Duration(months=12)
