@@ -87,7 +87,7 @@ async def _payables(
     """These invoices and payments, locked in the order of their ids; unknown ones are left out."""
     wanted = [each for each in collection_ids if each.startswith("inv_")]
     others = [each for each in collection_ids if not each.startswith("inv_")]
-    bills = await invoices.locked(session, merchant_id, wanted) if wanted else []
+    bills = await invoices.locked(session, merchant_id, wanted)
     found = {
         invoice.id: Payable(
             amount=issuing.unpaid(invoice),
@@ -194,7 +194,7 @@ async def load_all(
         for key, each in payables.items()
         if each.invoice is not None
     }
-    payers = await subscriptions.among(session, merchant_id, set(billed.values())) if billed else {}
+    payers = await subscriptions.among(session, merchant_id, set(billed.values()))
     customers = {each.customer_id for each in payables.values() if each.customer_id is not None}
     methods = await payments.newest_methods(session, merchant_id, customers)
     attempts = await payments.attempts_of_all(session, merchant_id, payables)

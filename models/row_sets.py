@@ -8,7 +8,7 @@ names, once a shape.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, DateTime, Text, func, literal, text
@@ -16,12 +16,13 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.elements import TextClause
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import packing
 
 Row = Mapping[str, Any]
+T = TypeVar("T", bound=SQLModel)
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ENCODER = msgspec.json.Encoder()
 
@@ -30,6 +31,27 @@ def is_among(column: Any, values: Collection[str]) -> ColumnElement[bool]:
     """Whether a column of text has one of these values: the same statement for any number."""
     among: ColumnElement[bool] = column == func.any(literal(list(values), ARRAY(Text)))
     return among
+
+
+async def of_ids(
+    session: AsyncSession,
+    table: type[T],
+    merchant_id: str,
+    ids: Collection[str],
+    *,
+    lock: bool = False,
+) -> list[T]:
+    """The merchant's rows with these ids, in their order, in which they may be locked."""
+    if not ids:
+        return []
+    statement = (
+        select(table)
+        .where(_column(table, "merchant_id") == merchant_id, is_among(_column(table, "id"), ids))
+        .order_by(_column(table, "id"))
+    )
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    return list((await session.exec(statement)).all())
 
 
 async def insert(session: AsyncSession, table: type[SQLModel], rows: Sequence[Row]) -> None:

@@ -124,13 +124,7 @@ async def locked(
     session: AsyncSession, merchant_id: str, invoice_ids: Collection[str]
 ) -> list[Invoice]:
     """These invoices, locked in the order of their ids."""
-    rows = await session.exec(
-        select(Invoice)
-        .where(col(Invoice.merchant_id) == merchant_id, is_among(col(Invoice.id), invoice_ids))
-        .order_by(col(Invoice.id))
-        .with_for_update(key_share=True)
-    )
-    return list(rows.all())
+    return await row_sets.of_ids(session, Invoice, merchant_id, invoice_ids, lock=True)
 
 
 async def change_all(

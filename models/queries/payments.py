@@ -36,15 +36,7 @@ async def locked_payments(
     session: AsyncSession, merchant_id: str, payment_ids: Collection[str]
 ) -> list[Payment]:
     """These one-off payments, locked in the order of their ids."""
-    if not payment_ids:
-        return []
-    rows = await session.exec(
-        select(Payment)
-        .where(col(Payment.merchant_id) == merchant_id, is_among(col(Payment.id), payment_ids))
-        .order_by(col(Payment.id))
-        .with_for_update(key_share=True)
-    )
-    return list(rows.all())
+    return await row_sets.of_ids(session, Payment, merchant_id, payment_ids, lock=True)
 
 
 async def payment_by_key(
@@ -225,13 +217,8 @@ async def attempts_by_id(
     session: AsyncSession, merchant_id: str, attempt_ids: Collection[str]
 ) -> dict[str, PaymentAttempt]:
     """The attempts with these ids."""
-    rows = await session.exec(
-        select(PaymentAttempt).where(
-            col(PaymentAttempt.merchant_id) == merchant_id,
-            is_among(col(PaymentAttempt.id), attempt_ids),
-        )
-    )
-    return {row.id: row for row in rows.all()}
+    rows = await row_sets.of_ids(session, PaymentAttempt, merchant_id, attempt_ids)
+    return {row.id: row for row in rows}
 
 
 async def attempts_of(

@@ -11,11 +11,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from models import row_sets
 from models.base import wall_now
 from models.customers import Consumer, Customer
 from models.invoices import Invoice
 from models.plans import Plan, PlanVersion
-from models.row_sets import is_among
 from models.subscriptions import Subscription
 
 
@@ -137,29 +137,15 @@ async def among(
     session: AsyncSession, merchant_id: str, subscription_ids: Collection[str]
 ) -> dict[str, Subscription]:
     """These subscriptions, by id."""
-    rows = await session.exec(
-        select(Subscription).where(
-            col(Subscription.merchant_id) == merchant_id,
-            is_among(col(Subscription.id), subscription_ids),
-        )
-    )
-    return {row.id: row for row in rows.all()}
+    rows = await row_sets.of_ids(session, Subscription, merchant_id, subscription_ids)
+    return {row.id: row for row in rows}
 
 
 async def locked(
     session: AsyncSession, merchant_id: str, subscription_ids: Collection[str]
 ) -> list[Subscription]:
     """These subscriptions, locked in the order of their ids."""
-    rows = await session.exec(
-        select(Subscription)
-        .where(
-            col(Subscription.merchant_id) == merchant_id,
-            is_among(col(Subscription.id), subscription_ids),
-        )
-        .order_by(col(Subscription.id))
-        .with_for_update(key_share=True)
-    )
-    return list(rows.all())
+    return await row_sets.of_ids(session, Subscription, merchant_id, subscription_ids, lock=True)
 
 
 async def bought_by(
