@@ -6,7 +6,7 @@ effect at once `follow_plan`; the API reconciles.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ from models.queries import drafts, entitlements, invoices, subscriptions
 from models.queries import test_clocks as clocks
 from models.queries.drafts import Terms
 from models.queries.entitlements import Held
+from models.queries.terms import Expected
 from models.subscriptions import Subscription
 
 ALLOWANCE = "allowance"
@@ -118,7 +119,8 @@ class EntitlementActivities:
 async def follow(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
     """Makes the entitlements of a subscription those of the version that it is billed by.
 
-    A part of the transaction that activates it or changes its version, under its lock.
+    A part of the transaction that activates it or changes its version, under its lock. `now` is
+    from when on: of an activation the start of the first window that is billed.
     """
     terms = await drafts.terms_of(session, subscription)
     if terms.plan.billing_version == 0 or subscription.status != "active":
@@ -126,6 +128,22 @@ async def follow(session: AsyncSession, subscription: Subscription, now: datetim
     version_id = await _version(session, terms)
     outcomes = await _compared(session, [(subscription, now)], version_id)
     await _write(session, subscription.merchant_id, outcomes)
+
+
+async def expected(session: AsyncSession, terms: Terms) -> Terms:
+    """The terms with what the activation will give: windows that elapsed are billed before it."""
+    if terms.plan.billing_version == 0:
+        return terms
+    owner = terms.subscription
+    begun = [(owner, drafts.billed_from(terms))]
+    (outcome,) = await _compared(session, begun, owner.plan_version_id)
+    rows: list[Entitlement] = []
+    grants: list[EntitlementGrant] = []
+    for sold in outcome.found.added:
+        if sold.feature_type == "metered":
+            rows.append(_entitlement(outcome, sold))
+            grants += _allowance(rows[-1], sold, rows[-1].active_from, number=0)
+    return replace(terms, expected=Expected(rows, grants))
 
 
 async def follow_plan(session: AsyncSession, plan: Plan, *, was_immediate: bool = False) -> None:

@@ -171,7 +171,7 @@ async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
     # The window for which it was made, however late somebody agreed to it or paid.
     begun = now if first is None else first.grace_period_end
     await open_invoice(session, terms, sequence_number=1, ended=window_at(terms, begun))
-    await entitlements.follow(session, subscription, now)
+    await entitlements.follow(session, subscription, drafts.billed_from(terms))
 
 
 async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:

@@ -90,7 +90,7 @@ async def create(session: AsyncSession, command: CreateSubscription) -> CreatedS
     await _begin_billing(session, terms, now)
     if command.why is not None:
         await record_beginning(session, terms, command.why)
-    await entitlements.follow(session, subscription, now)
+    await entitlements.follow(session, subscription, drafts.billed_from(terms))
     await _owe_workflow(session, subscription, now)
     return CreatedSubscription(subscription.id, created=True)
 
@@ -188,6 +188,8 @@ async def _begin_billing(session: AsyncSession, terms: Terms, now: datetime) -> 
     if not due:
         await periods.open_invoice(session, terms, sequence_number=0, ended=running)
         return
+    if any(step.ended is not None for step in due):
+        terms = await entitlements.expected(session, terms)
     draft = await drafts.rate(session, terms, due)
     if not draft.lines and draft.wallet_charge == 0:
         await periods.open_invoice(session, terms, sequence_number=0, ended=running)

@@ -151,6 +151,8 @@ class _Held:
 
 async def _held(session: AsyncSession, terms: Terms, feature_ids: set[str]) -> _Held:
     owner = terms.subscription
+    if terms.expected is not None:
+        return _Held(terms, terms.expected.entitlements, terms.expected.grants)
     rows = await entitlements.metered(session, owner.merchant_id, owner.id, feature_ids)
     grants: list[EntitlementGrant] = []
     if rows:

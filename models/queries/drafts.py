@@ -82,6 +82,13 @@ def window_at(terms: Terms, instant: datetime) -> Period:
     )
 
 
+def billed_from(terms: Terms) -> datetime:
+    """The start of the first window that is billed, of which all of the usage is."""
+    # A creation at a boundary, without what elapsed, bills the window that ends there.
+    begins = terms.subscription.billing_starts_at or terms.subscription.started_at
+    return window_at(terms, begins - datetime.resolution).start
+
+
 async def rate(
     session: AsyncSession, terms: Terms, steps: Sequence[Step], invoice: Invoice | None = None
 ) -> Draft:

@@ -12,12 +12,21 @@ from billing.rating import PriceTerms, Schedule
 from billing.taxes import BUILT_IN_RATES, FoundRate, TaxBehavior, TaxCalculator, TaxCase
 from models.billable_metrics import BillableMetric
 from models.customers import Customer
+from models.entitlements import Entitlement, EntitlementGrant
 from models.fees import Fee
 from models.invoices import Invoice
 from models.plans import Plan, PlanLine
 from models.prices import Price
 from models.row_sets import is_among
 from models.subscriptions import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The metered entitlements that an activation will give, and their grants; no rows yet."""
+
+    entitlements: Sequence[Entitlement]
+    grants: Sequence[EntitlementGrant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class Terms:
     calculator: TaxCalculator = BUILT_IN_RATES
     tax_behavior: TaxBehavior | None = None
     """That of an invoice which was opened before the plan's was changed; None: the plan's."""
+    expected: Expected | None = None
+    """Before the activation; None: what is given stands in rows."""
 
     @property
     def schedule(self) -> Schedule:

@@ -455,6 +455,43 @@ def a_hard_cap_makes_no_overage_published(shop: Shop) -> Telling:
     assert _totals(shop, contract)[0] == "99.00"
 
 
+def a_start_in_the_past_has_its_allowance_from_then_on(shop: Shop) -> Telling:
+    """From 1 November, bought on 1 January, `per_period`; 500 a month included, 0.20 above.
+
+    November 625, 125 above, and December 505, 5 above: 26.00, to be paid first. January 510: 2.00,
+    and 5 more of November that are reported then: 3.00.
+    """
+    meter = _meter(shop, "0.20", _allowance(500))
+    customer_id = shop.customer()
+    for amount, day in ((625, "2025-11-05"), (505, "2025-12-05"), (510, "2026-01-05")):
+        shop.report(customer_id, meter, amount, at(day))
+    contract = shop.subscribe(
+        shop.plan(meter), at("2025-11-01"),
+        customer_id=customer_id, elapsed_period_billing="per_period",
+    )  # fmt: skip
+    assert contract.first.status == "pending_payment"
+    assert _totals(shop, contract)[0] == "26.00"
+    _rated_by_hand(shop, contract, 0)
+    yield at("2026-01-10")
+    shop.use(contract, meter, 5, "2025-11-06")
+    yield FEBRUARY
+    assert _totals(shop, contract)[1] == "3.00"
+
+
+def a_running_period_that_began_before_has_its_allowance(shop: Shop) -> Telling:
+    """From 15 December, bought on 1 January, what elapsed not billed: all of the running period is.
+
+    500 a month included, 0.20 above; 300 on 20 December, 225 on 5 January: 25 above, 5.00.
+    """
+    meter = _meter(shop, "0.20", _allowance(500))
+    customer_id = shop.customer()
+    shop.report(customer_id, meter, 300, at("2025-12-20"))
+    shop.report(customer_id, meter, 225, at("2026-01-05"))
+    contract = shop.subscribe(shop.plan(meter), at("2025-12-15"), customer_id=customer_id)
+    yield FEBRUARY
+    assert _totals(shop, contract)[0] == "5.00"
+
+
 def every_line_is_told_to_its_amount(shop: Shop) -> Telling:
     """10 a month at 1.00, shown as a discount, 7 % tax inside; 25 used: 15.00 in all.
 
