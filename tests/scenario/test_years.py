@@ -47,18 +47,20 @@ def twelve_months_of_usage(shop: Shop) -> Telling:
 def every_month_ends_where_the_next_begins(shop: Shop) -> Telling:
     """From 31 January 2024, bought a month later: the 29th, 31st, 30th … and the 28th of 2025.
 
-    A rent of 1.00 in arrears is owed once for each: 12.00 in twelve months.
+    A rent of 1.00 in arrears is owed once for each: 13.00. The month that ends at the purchase is
+    billed too.
     """
     plan = shop.plan(shop.fee("Rent", "1.00", term="in_arrears"))
     contract = shop.subscribe(plan, at("2024-01-31"))
     yield YEAR
     shop.terminate(contract)
     ends = [f"2024-{day}" for day in (
-        "03-31", "04-30", "05-31", "06-30", "07-31", "08-31", "09-30", "10-31", "11-30", "12-31",
+        "02-29", "03-31", "04-30", "05-31", "06-30", "07-31",
+        "08-31", "09-30", "10-31", "11-30", "12-31",
     )] + ["2025-01-31", "2025-02-28"]  # fmt: skip
-    assert _ends(shop, contract, "Rent")[:12] == ends
-    totals = [Decimal(each.grand_total) for each in shop.invoices(contract)[:12]]
-    assert totals == [1] * 12
+    assert _ends(shop, contract, "Rent")[:13] == ends
+    totals = [Decimal(each.grand_total) for each in shop.invoices(contract)[:13]]
+    assert totals == [1] * 13
 
 
 def four_quarters(shop: Shop) -> Telling:
