@@ -29,7 +29,7 @@ T = TypeVar("T")
 CONNECT_SECONDS = 3
 # A page of an index costs hardly more out of order where there is no disk that turns, and a plan is
 # kept, by a connection and by the triggers: made while a table was small, it must not read all of
-# it later (docs/adr/0061).
+# it later (docs/adr/0062).
 _OPTIONS = "-c timezone=UTC -c random_page_cost=1.1 -c enable_seqscan=off"
 PREPARED_MAX = 256
 ANSWER_SECONDS = 15
