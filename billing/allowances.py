@@ -277,7 +277,10 @@ class _Tally:
 
 @dataclass(slots=True)
 class _Balance:
-    """What is left of each grant; `spent` is what the window has used of it since the reset."""
+    """What is left of each grant; `spent` is what the window has used of it since the reset.
+
+    `debt` is overage that nobody was billed for: what is granted later makes it good first.
+    """
 
     entitled: Entitled
     left: list[Decimal] = field(init=False)
@@ -300,9 +303,11 @@ class _Balance:
         """What an instant brings: a reset first, then what is granted, then what has ended."""
         terms = self.entitled.terms_at(instant)
         is_reset = terms is not None and terms.last_reset(instant) == instant
-        if is_reset and terms is not None:
+        if is_reset:
             self.begin_window()
-            self.debt = self.debt if terms.preserves_overage else NOTHING
+        if terms is not None and (terms.start == instant or is_reset):
+            is_owed = terms.preserves_overage and terms.start != instant
+            self.debt = self.debt if is_owed else NOTHING
         with exact():
             for at, grant in enumerate(self.entitled.grants):
                 if not grant.stands_at(instant):

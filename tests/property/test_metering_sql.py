@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import cycle
+from itertools import cycle, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +25,7 @@ from tests.activity.usage import appended
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=31)
+CUTS = [START, START + timedelta(days=7), START + timedelta(days=7, hours=1), END]
 CUSTOMER, SUBSCRIPTION, EXTERNAL = "cus_a", "sub_a", "ext-a"
 PATHS = ("$.n", "$.deep.n", "$.list.0", "$.missing")
 
@@ -176,6 +177,18 @@ async def test_sql_equals_the_oracle(
             start=START,
             end=END,
         )
+        between = {
+            metric.id: await usage.usage_between(
+                session,
+                merchant_id,
+                metric,
+                customer_id=CUSTOMER,
+                subscription_id=SUBSCRIPTION,
+                external_id=EXTERNAL,
+                cuts=CUTS,
+            )
+            for metric in metrics
+        }
     # Stored one after the other, so that the storage time orders them as the list does.
     given_order = oracle_events(events)
     for metric in metrics:
@@ -187,3 +200,6 @@ async def test_sql_equals_the_oracle(
             event_from=metric.event_from,
         )
         assert sums[metric.id].value == aggregate(definition, given_order), metric.aggregation
+        for (start, end), read in zip(pairwise(CUTS), between[metric.id], strict=True):
+            theirs = [each for each in given_order if start <= each.timestamp < end]
+            assert read.value == aggregate(definition, theirs), metric.aggregation

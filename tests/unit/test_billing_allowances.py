@@ -154,6 +154,32 @@ def test_other_terms_bring_their_own_grant() -> None:
     assert parts(found) == (140, 20, 10)
 
 
+def test_other_terms_begin_without_the_overage_of_the_old() -> None:
+    """130 of 100, hard, then 40 of 40 under new terms, hard too: 30 are forgone, and no more."""
+    changed = day(1, 16)
+    for preserves in (True, False):
+        entitled = Entitled(
+            [
+                replace(HARD, end=changed, preserves_overage=preserves),
+                replace(HARD, start=changed, preserves_overage=preserves),
+            ],
+            [
+                replace(HUNDRED, voided_at=changed),
+                replace(HUNDRED, effective_at=changed, amount=Decimal(40)),
+            ],
+        )
+        found = divided(entitled, JANUARY, (day(1, 5), 130), (day(1, 20), 40))
+        assert parts(found) == (140, 0, 30)
+
+
+def test_units_that_come_later_make_good_what_was_above_in_the_same_period() -> None:
+    """130 of 100, hard: of 50 granted on the 10th 30 are used up already, as a balance has it."""
+    later = Grant(amount=Decimal(50), effective_at=day(1, 10))
+    entitled = Entitled([HARD], [HUNDRED, later])
+    found = divided(entitled, JANUARY, (day(1, 5), 130), (day(1, 12), 25))
+    assert parts(found) == (120, 0, 35)
+
+
 def test_only_what_may_matter_is_looked_at() -> None:
     carrying = replace(HUNDRED, rollover_max=Decimal(10))
     assert begins(Entitled([SOFT], [HUNDRED]), MARCH) == MARCH.start
