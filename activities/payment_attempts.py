@@ -69,6 +69,8 @@ class BegunAttempt:
 
     attempt_id: str | None
     refusal: str | None = None
+    was_pending: bool = False
+    """It was begun before: somebody may have charged it already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class AttemptRef:
     merchant_id: str
     attempt_id: str
     was_tried: bool = False
-    """A first try has left its outcome open: it is looked up before anything is charged."""
+    """It may have been charged already: it is looked up before anything is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +135,13 @@ def _begun(found: Found, command: BeginAttempt) -> BegunAttempt:
     if not found.payable.is_open:
         return BegunAttempt(attempt_id=None, refusal="not_payable")
     if made and made[-1].status == "pending":
-        return BegunAttempt(attempt_id=made[-1].id)
+        return BegunAttempt(attempt_id=made[-1].id, was_pending=True)
     if command.is_retry and _was_retried(made, command):
         return BegunAttempt(attempt_id=None, refusal="too_soon")
     method_id = found.method_id if command.card is None else command.card.gateway_method_id
     attempt = _attempt_row(found.payable, command, method_id)
     made.append(attempt)
+    found.begun_id = attempt.id
     if method_id is None:
         return BegunAttempt(attempt_id=None, refusal="no_payment_method")
     return BegunAttempt(attempt_id=attempt.id)

@@ -55,6 +55,8 @@ class Collection:
     pending_attempt_id: str | None
     """An attempt whose outcome was never recorded: it is looked up before any new one."""
     pending_number: int | None
+    pending_was_found: bool = False
+    """It was pending before this was read: somebody may have charged it already."""
     charges_at_once: bool = False
     """Whether a charge is first tried within the workflow's own task; not in older histories."""
 
@@ -132,6 +134,8 @@ class Found:
     subscription: Subscription | None
     method_id: str | None
     """The customer's newest saved card."""
+    begun_id: str | None = None
+    """The attempt that this transaction has begun."""
 
     @property
     def failed(self) -> list[PaymentAttempt]:
@@ -175,6 +179,7 @@ class Found:
             first_failed_at=failed[0].attempted_at if failed else None,
             pending_attempt_id=None if pending is None else pending.id,
             pending_number=None if pending is None else pending.number,
+            pending_was_found=pending is not None and pending.id != self.begun_id,
             charges_at_once=True,
         )
 

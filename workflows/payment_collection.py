@@ -171,7 +171,10 @@ class PaymentCollectionWorkflow:
         """An attempt that was only begun is charged, or looked up, before any new one."""
         if collection.pending_attempt_id is None:
             return collection
-        return await self._charge(collection, collection.pending_attempt_id, None)
+        ref = self._attempt_ref(
+            collection.pending_attempt_id, was_tried=collection.pending_was_found
+        )
+        return await self._charge(collection, ref, None)
 
     def _is_over(self, collection: Collection) -> bool:
         """After dunning's last attempt it is paid only where a person asks for it."""
@@ -246,7 +249,13 @@ class PaymentCollectionWorkflow:
             if request is not None:
                 request.result = PayResult(status=begun.refusal or "not_payable")
             return await self._after(await self._open())
-        return await self._after(await self._charge(collection, begun.attempt_id, request))
+        ref = self._attempt_ref(begun.attempt_id, was_tried=begun.was_pending)
+        return await self._after(await self._charge(collection, ref, request))
+
+    def _attempt_ref(self, attempt_id: str, *, was_tried: bool) -> AttemptRef:
+        return AttemptRef(
+            merchant_id=self._state.merchant_id, attempt_id=attempt_id, was_tried=was_tried
+        )
 
     async def _settle_outside(self, collection: Collection, request: _Request) -> Collection:
         settled = await workflow.execute_local_activity_method(
@@ -280,15 +289,15 @@ class PaymentCollectionWorkflow:
         return await self._open()
 
     async def _charge(
-        self, collection: Collection, attempt_id: str, request: _Request | None
+        self, collection: Collection, ref: AttemptRef, request: _Request | None
     ) -> Collection:
-        outcome = await self._outcome(collection, attempt_id)
+        outcome = await self._outcome(collection, ref)
         recorded = await workflow.execute_local_activity_method(
             PaymentActivities.record_attempt,
             RecordAttempt(
                 merchant_id=self._state.merchant_id,
                 collection_id=self._state.collection_id,
-                attempt_id=attempt_id,
+                attempt_id=ref.attempt_id,
                 outcome=outcome,
                 now=self._clock.now(),
                 card=None if request is None else request.card,
@@ -298,14 +307,14 @@ class PaymentCollectionWorkflow:
         )
         if request is not None:
             request.result = PayResult(
-                recorded.status, recorded.decline_code, recorded.message, attempt_id
+                recorded.status, recorded.decline_code, recorded.message, ref.attempt_id
             )
         return recorded.collection
 
-    async def _outcome(self, collection: Collection, attempt_id: str) -> ChargeOutcome:
+    async def _outcome(self, collection: Collection, ref: AttemptRef) -> ChargeOutcome:
         """A refusal of the request itself is a failed attempt; all else is retried by policy."""
         try:
-            return await self._call_gateway(collection, attempt_id)
+            return await self._call_gateway(collection, ref)
         except (ActivityError, ApplicationError) as error:
             refusal = error.cause if isinstance(error, ActivityError) else error
             if not isinstance(refusal, ApplicationError):
@@ -317,9 +326,8 @@ class PaymentCollectionWorkflow:
                 message=refusal.message,
             )
 
-    async def _call_gateway(self, collection: Collection, attempt_id: str) -> ChargeOutcome:
+    async def _call_gateway(self, collection: Collection, ref: AttemptRef) -> ChargeOutcome:
         """Mostly the provider answers at once; where it does not, a task of its own waits."""
-        ref = AttemptRef(merchant_id=self._state.merchant_id, attempt_id=attempt_id)
         if collection.charges_at_once:
             outcome = await workflow.execute_local_activity_method(
                 PaymentActivities.charge_at_once,

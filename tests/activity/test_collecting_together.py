@@ -139,6 +139,7 @@ async def test_each_collection_goes_its_own_way(
     # Each twice, as when a workflow's task is given out again before it ended.
     opened = await _open(activities, [*bills, *bills])
     assert opened[: len(bills)] == opened[len(bills) :]
+    assert not any(each.pending_was_found for each in opened)
     attempt_ids = [each.pending_attempt_id for each in opened[: len(bills)]]
     assert [each is not None for each in attempt_ids] == [True, True, False, True]
 
@@ -344,5 +345,8 @@ async def test_an_attempt_begun_in_a_set_is_begun_once(
     (bill,) = await _bills(database, merchant, [GOOD])
     activities = PaymentActivities(database, BookGateway())
     (opened,) = await _open(activities, [bill])
+    assert not opened.pending_was_found
     begun = await activities.begin_attempt(bill.attempt(number))
-    assert begun.attempt_id == opened.pending_attempt_id
+    assert (begun.attempt_id, begun.was_pending) == (opened.pending_attempt_id, True)
+    (again,) = await _open(activities, [bill])
+    assert (again.pending_attempt_id, again.pending_was_found) == (begun.attempt_id, True)

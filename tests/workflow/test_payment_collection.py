@@ -67,7 +67,7 @@ class FakePayments:
     at_once: list[str | None] = field(default_factory=list)
     """Outcomes of first tries within the workflow's task; None: not known in time."""
     tried: list[bool] = field(default_factory=list)
-    """What later tries are told of a first one."""
+    """Whether each try was told of one before it."""
     recorded: dict[str, RecordedAttempt] = field(default_factory=dict)
 
     def activities(self) -> list[Any]:
@@ -97,6 +97,7 @@ class FakePayments:
         @activity.defn(name="charge_at_once")
         async def charge_at_once(ref: AttemptRef) -> ChargeOutcome | None:
             self.keys.append(ref.attempt_id)
+            self.tried.append(ref.was_tried)
             outcome = self.at_once.pop(0)
             if outcome == "refused":
                 raise ApplicationError("No such card", type="GATEWAY_REFUSAL", non_retryable=True)
@@ -208,10 +209,27 @@ async def test_a_provider_that_answers_needs_no_task_of_its_own(
         await simulation.sleep(timedelta(days=2))
         assert await _ended(handle) == "PAID"
         history = await handle.fetch_history()
-    assert payments.tried == [True] * len(later)
+    assert payments.tried == [False] * len(at_once) + [True] * len(later)
     tasks = [event for event in history.events if event.event_type == SCHEDULED]
     assert len(tasks) == len(later)
     assert len(set(payments.keys)) == len(at_once)
+
+
+async def test_an_attempt_that_was_found_pending_is_looked_up_first(
+    simulation: Simulation, working: Working
+) -> None:
+    """Its task was lost with its worker, and with it whether the provider has been asked."""
+    found = replace(
+        OPEN,
+        pending_attempt_id="att_1_automatic",
+        pending_number=1,
+        pending_was_found=True,
+        charges_at_once=True,
+    )
+    payments = FakePayments([], found, at_once=["succeeded"])
+    async with working(payments.activities()):
+        assert await _ended(await _start(simulation)) == "PAID"
+    assert payments.tried == [True]
 
 
 async def test_a_card_that_the_provider_does_not_know_is_a_failed_attempt(
