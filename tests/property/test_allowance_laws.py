@@ -8,6 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.adjustments import Adjustment, rate_adjusted
 from billing.allowance_documents import burned_document, kept_burned
 from billing.allowances import (
     AllowanceTerms,
@@ -21,9 +22,31 @@ from billing.allowances import (
     cuts,
 )
 from billing.durations import Duration
+from billing.explanation import KeptLine, document_of, explain
+from billing.grant_discounts import with_grant_discounts
+from billing.invoicing import totals
 from billing.money import exact
 from billing.periods import Period
+from billing.rating import Charge, Measure, PriceTerms
+from billing.taxes import TaxBehavior, TaxedAmount
+from tests.property.strategies import rates
 
+UNITS = PriceTerms(
+    price_id="price_1",
+    kind="metric",
+    source_id="bm_1",
+    display_name="Units",
+    model="standard",
+    properties={"unitPrice": "0.37"},
+    payment_term="in_arrears",
+    cadence=None,
+    quantity=Decimal(1),
+    is_obligation=False,
+    in_scope=True,
+    tax_rate=Decimal(0),
+    feature_id="feat_1",
+    discounts_by_grants=True,
+)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 60
 END = START + timedelta(days=DAYS)
@@ -198,3 +221,51 @@ def test_what_a_line_keeps_is_read_back(
 ) -> None:
     found = replace(divided(entitled, happened, window), event_count=0)
     assert kept_burned(burned_document(found)) == found
+
+
+@given(
+    entitlements(),
+    events,
+    windows,
+    st.tuples(rates, rates),
+    st.sampled_from(["exclusive", "inclusive"]),
+)
+def test_a_discount_by_grants_changes_no_total(
+    entitled: Entitled,
+    happened: Events,
+    window: Period,
+    percent: tuple[Decimal, Decimal],
+    behavior: TaxBehavior,
+) -> None:
+    """Nor under a deal; and what the lines keep tells each of them to the digit."""
+    rate, off = percent
+    found = divided(entitled, happened, window)
+    deal = [
+        Adjustment(
+            adjustment_id="adj_1", kind="percentageDiscount", value=off, start=START, end=None
+        ),
+        Adjustment(
+            adjustment_id="adj_2", kind="usageDiscount", value=Decimal(3), start=START, end=None,
+            target_id=UNITS.price_id,
+        ),
+    ]  # fmt: skip
+    price = replace(UNITS, tax_rate=rate)
+    charge = Charge(price, window, window)
+    measure = Measure(found.usage, event_count=found.event_count, burned=found)
+    plain = rate_adjusted([charge], [measure], deal, behavior)
+    shown = with_grant_discounts(plain, behavior)
+    assert len(shown) - len(plain) == bool(found.covered)
+    assert totals(shown, "USD", behavior) == totals(plain, "USD", behavior)
+    for line in shown:
+        kept = KeptLine(
+            kind=line.price.kind,
+            price_id=price.price_id,
+            window=window,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            tax_rate=rate,
+            total=TaxedAmount(line.total_price, line.total_tax, line.total_amount),
+            behavior=behavior,
+            document=document_of(line),
+        )
+        assert explain(kept).agrees
