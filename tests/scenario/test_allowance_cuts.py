@@ -136,6 +136,22 @@ def late_usage_of_a_week_that_two_months_share(shop: Shop) -> Telling:
     assert quantities(shop, contract, 1) == {"Units": 3}
 
 
+def weeks_are_counted_from_an_anchor(shop: Shop) -> Telling:
+    """10 a week from Mondays on, 1.00 above; 1 January is a Thursday.
+
+    8 on Saturday, the 3rd, and 9 on Monday, the 5th: two weeks, none above. 4 on Sunday, the 11th:
+    13 in that week, 3.00.
+    """
+    template = allowance(10, "P1W")
+    template["usagePeriod"]["anchor"] = "2025-12-29T00:00:00Z"
+    meter = included(shop, "1.00", template)
+    contract = shop.subscribe(shop.plan(meter))
+    for amount, day in ((8, "2026-01-03"), (9, "2026-01-05"), (4, "2026-01-11")):
+        shop.use(contract, meter, amount, day)
+    yield FEBRUARY
+    assert totals(shop, contract)[0] == "3.00"
+
+
 def late_usage_that_is_ignored_has_used_units_up(shop: Shop) -> Telling:
     """100 once, 1.00 above, a meter that ignores what is late.
 

@@ -143,6 +143,11 @@ def test_a_metered_template_is_read_whole() -> None:
         ({"usagePeriod": "P1M"}, "usagePeriod.interval"),
         ({"usagePeriod": {"interval": "monthly"}}, "usagePeriod.interval"),
         ({"usagePeriod": {"interval": "P0D"}}, "usagePeriod.interval"),
+        ({"usagePeriod": {"interval": "PT59M"}}, "usagePeriod.interval"),
+        ({"usagePeriod": {"interval": "P1M", "anchor": "Monday"}}, "usagePeriod.anchor"),
+        ({"usagePeriod": {"interval": "P1M", "anchor": "2026-01-05"}}, "usagePeriod.anchor"),
+        ({"isSoftLimit": "yes"}, "isSoftLimit"),
+        ({"preserveOverageAtReset": 1}, "preserveOverageAtReset"),
         ({"type": "static"}, "type"),
     ],
 )
@@ -156,3 +161,18 @@ def test_other_templates_say_only_their_type() -> None:
     check_template("static", {"type": "static", "config": {"seats": 3}})
     check_template("boolean", {})
     check_template("metered", None)
+
+
+def test_an_anchor_and_limits_are_read_with_the_allowance() -> None:
+    period = {"interval": "PT1H", "anchor": "2026-01-05T08:00:00+01:00"}
+    found = allowance_of(
+        {"usagePeriod": period, "isSoftLimit": True, "preserveOverageAtReset": True}
+    )
+    assert found.anchor == datetime(2026, 1, 5, 7, tzinfo=UTC)
+    assert (found.every, found.is_soft, found.preserves_overage) == (
+        Duration(seconds=3600),
+        True,
+        True,
+    )
+    plain = allowance_of({})
+    assert (plain.anchor, plain.is_soft, plain.preserves_overage) == (None, False, False)
