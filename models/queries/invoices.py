@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import sqlmodel
@@ -47,6 +48,26 @@ async def of_subscription(
         .order_by(col(Invoice.sequence_number))
     )
     return list(rows.all())
+
+
+async def still_closing(
+    session: AsyncSession, merchant_id: str, subscription_id: str
+) -> list[Invoice]:
+    """Those whose lines are not stored yet, and will not be before this transaction has ended.
+
+    Lines that are stored are read after this: what closes at the same time is seen either way.
+    """
+    rows = await session.exec(
+        select(Invoice)
+        .where(
+            col(Invoice.merchant_id) == merchant_id,
+            col(Invoice.subscription_id) == subscription_id,
+            col(Invoice.status) == "CLOSING",
+        )
+        .order_by(col(Invoice.id))
+        .with_for_update(key_share=True)
+    )
+    return sorted(rows.all(), key=attrgetter("sequence_number"))
 
 
 async def due_before(

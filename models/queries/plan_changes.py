@@ -68,6 +68,7 @@ async def given_back(session: AsyncSession, terms: Terms, now: datetime) -> list
     refunded = select(col(Refund.invoice_id)).where(
         col(Refund.merchant_id) == merchant_id, col(Refund.status) == "ISSUED"
     )
+    still_closing = await invoices.still_closing(session, merchant_id, owner_id)
     rows = await session.exec(
         select(InvoiceLine)
         .join(Invoice, col(Invoice.id) == col(InvoiceLine.invoice_id))
@@ -81,7 +82,7 @@ async def given_back(session: AsyncSession, terms: Terms, now: datetime) -> list
         .order_by(col(Invoice.sequence_number), col(InvoiceLine.position))
     )
     lines = list(rows.all())
-    for closing in await invoices.of_subscription(session, merchant_id, owner_id, "CLOSING"):
+    for closing in still_closing:
         lines += drafts.line_rows(closing, await drafts.of_invoice(session, terms, closing))
     returned = await _returned(session, terms.subscription)
     return unused(merged(_paid(terms, lines, now)), now, returned)
