@@ -33,12 +33,12 @@ from models.plans import Plan
 from models.prices import Price
 from models.queries import drafts, entitlements, invoices, subscriptions
 from models.queries import test_clocks as clocks
+from models.queries.allowances import ALLOWANCE
 from models.queries.drafts import Terms
 from models.queries.entitlements import Held
 from models.queries.terms import Expected
 from models.subscriptions import Subscription
 
-ALLOWANCE = "allowance"
 PLANNED = "plan"
 
 

@@ -8,15 +8,26 @@ transaction fails, each is told to go alone.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import structlog
+
+from models.audit import Acting, acting
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 TOGETHER_MAX = 100
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed(Generic[Asked]):
+    """A command, and who signs for it in the transaction that it shares: whoever asks."""
+
+    command: Asked
+    signed: Acting | None = field(default_factory=acting.get)
 
 
 class Gathering(Generic[Asked, Answer]):

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -19,7 +18,7 @@ from activities.gateways.port import (
     PaymentGateway,
     SavedCard,
 )
-from activities.gathering import Gathering
+from activities.gathering import Gathering, Signed
 from activities.payment_attempts import (
     AttemptRef,
     BeginAttempt,
@@ -39,7 +38,7 @@ from activities.payment_pages import CreatedPayment, CreateLink, CreatePayment, 
 from activities.payment_settlements import SettledOutside, SettleOutside
 from billing.errors import NotFound
 from billing.invoicing import check_transition
-from models.audit import Acting, acting, sign_for_all
+from models.audit import sign_for_all
 from models.database import Database
 from models.payments import PaymentAttempt
 from models.queries import invoices, payments
@@ -51,14 +50,6 @@ AT_ONCE_MAX = 20
 
 Command = TypeVar("Command", OpenCollection, RecordAttempt)
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked(Generic[Command]):
-    """A command, and who signs for it."""
-
-    command: Command
-    signed: Acting | None
 
 
 class PaymentActivities:
@@ -111,8 +102,7 @@ class PaymentActivities:
         Where the saved card is to be charged at once, the attempt is pending when this answers.
         What is asked at the same time for one merchant is done together.
         """
-        asked = _Asked(command, acting.get())
-        opened = await self._opening.ask(command.merchant_id, asked)
+        opened = await self._opening.ask(command.merchant_id, Signed(command))
         if opened is not None:
             return opened
         async with self._database.transaction() as session:
@@ -136,8 +126,7 @@ class PaymentActivities:
         What comes at the same time for one merchant is done together; a card to be saved is not.
         """
         if command.card is None:
-            asked = _Asked(command, acting.get())
-            recorded = await self._recording.ask(command.merchant_id, asked)
+            recorded = await self._recording.ask(command.merchant_id, Signed(command))
             if recorded is not None:
                 return recorded
         async with self._database.transaction() as session:
@@ -188,7 +177,7 @@ class PaymentActivities:
         )
 
     async def _open_together(
-        self, merchant_id: str, asked: Sequence[_Asked[OpenCollection]]
+        self, merchant_id: str, asked: Sequence[Signed[OpenCollection]]
     ) -> list[Collection | None]:
         commands = _signed(asked)
         async with self._database.transaction() as session:
@@ -196,7 +185,7 @@ class PaymentActivities:
         return [found.get(each.command.collection_id) for each in asked]
 
     async def _record_together(
-        self, merchant_id: str, asked: Sequence[_Asked[RecordAttempt]]
+        self, merchant_id: str, asked: Sequence[Signed[RecordAttempt]]
     ) -> list[RecordedAttempt | None]:
         commands = _signed(asked)
         async with self._database.transaction() as session:
@@ -244,7 +233,7 @@ class PaymentActivities:
                 )
 
 
-def _signed(asked: Sequence[_Asked[Command]]) -> list[Command]:
+def _signed(asked: Sequence[Signed[Command]]) -> list[Command]:
     """One command a collection; its workflow signs for the collection's rows."""
     sign_for_all({each.command.collection_id: each.signed for each in asked})
     return list({each.command.collection_id: each.command for each in asked}.values())

@@ -21,7 +21,7 @@ from activities import subscription_reminders as reminders
 from activities import subscription_rolls as rolls
 from activities import subscription_starts as starts
 from activities import subscription_versions as versions
-from activities.gathering import Gathering
+from activities.gathering import Gathering, Signed
 from activities.subscription_changes import ChangeSubscription
 from activities.subscription_endings import Terminate
 from activities.subscription_intervals import EditedIntervals, EditIntervals
@@ -31,7 +31,7 @@ from activities.subscription_rolls import RollPeriod
 from activities.subscription_starts import CreatedSubscription, CreateSubscription
 from activities.subscription_versions import MigratedVersion, MigrateVersion
 from billing.errors import Conflict, NotFound
-from models.audit import Acting, acting, sign_for_all
+from models.audit import sign_for_all
 from models.base import wall_now
 from models.database import Database
 from models.invoices import Invoice
@@ -76,20 +76,12 @@ class RolledPeriod:
     view: SubscriptionView
 
 
-@dataclass(frozen=True, slots=True)
-class _Roll:
-    """A boundary that has come, and who signs for its roll."""
-
-    command: RollPeriod
-    signed: Acting | None
-
-
 class SubscriptionActivities:
     """The only writer of subscriptions (and of the opening of their invoices)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._rolling: Gathering[_Roll, RolledPeriod] = Gathering(self._roll_together)
+        self._rolling: Gathering[Signed[RollPeriod], RolledPeriod] = Gathering(self._roll_together)
 
     async def create_subscription(self, command: CreateSubscription) -> CreatedSubscription:
         """Creates it with its first invoice and owes its workflow; no activity: the API calls it.
@@ -172,7 +164,7 @@ class SubscriptionActivities:
         What is asked at the same time for subscriptions of one merchant is done together, unless
         there is something peculiar about one. Run twice, it leaves what closes as it is.
         """
-        rolled = await self._rolling.ask(command.merchant_id, _Roll(command, acting.get()))
+        rolled = await self._rolling.ask(command.merchant_id, Signed(command))
         if rolled is not None:
             return rolled
         async with self._database.transaction() as session:
@@ -190,7 +182,7 @@ class SubscriptionActivities:
             return RolledPeriod(closing=closing, view=await _view(session, subscription, terms))
 
     async def _roll_together(
-        self, merchant_id: str, asked: Sequence[_Roll]
+        self, merchant_id: str, asked: Sequence[Signed[RollPeriod]]
     ) -> list[RolledPeriod | None]:
         sign_for_all({row: each.signed for each in asked for row in rolls.rows_of(each.command)})
         async with self._database.transaction() as session:
