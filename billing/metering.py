@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from billing.errors import InvalidValue
-from billing.money import context_of, exact
+from billing.money import context_of, exact, round_half_up
 
 Aggregation = Literal["SUM", "COUNT", "AVG", "MIN", "MAX", "UNIQUE_COUNT", "LATEST"]
 AGGREGATIONS: Final[tuple[Aggregation, ...]] = (
@@ -29,14 +29,17 @@ NUMERIC_AGGREGATIONS: Final[frozenset[Aggregation]] = frozenset(
     {"SUM", "AVG", "MIN", "MAX", "LATEST"}
 )
 PATH_LENGTH_MAX: Final = 255
-# A quantity fits NUMERIC(38,18); what does not is an identifier or noise, and is not summed.
+# A quantity fits NUMERIC(38,18): what has more digits before the point is an identifier or noise,
+# and is not summed; what has more behind it is a fraction that a program has worked out.
 INTEGER_DIGITS_MAX: Final = 20
 DECIMALS_MAX: Final = 18
+NUMBER_LENGTH_MAX: Final = 1_000
+"""The longest text that is read as a number: more than any JSON number is written out to."""
 # A float has at most 309 digits; what is written longer ("1e999999") is an attack on memory.
 DIGITS_MAX: Final = 400
 
 _PATH: Final = re.compile(r"\$(\.[^.\[\]*?()'\"\s\x00-\x1f]+)+")
-_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 _AVERAGE_CONTEXT: Final = context_of(34)
 
 
@@ -82,16 +85,17 @@ def text_at(data: Mapping[str, Any], path: str) -> str | None:
 def value_at(data: Mapping[str, Any], path: str) -> Decimal | str | None:
     """The number at the path, else its text, else None (missing, null, an object, a list).
 
-    Numbers are JSON numbers and strings of plain digits; a boolean is none, and neither is a
-    number with more than 20 digits before or 18 behind the point.
+    Numbers are JSON numbers and strings that are written like one, leading zeros allowed; a boolean
+    is none, and neither is a number with more than 20 digits before the point. Behind it 18 are
+    kept: 1 / 900 in floating point has 19, and is usage all the same.
     """
     found = text_at(data, path)
-    if found is None or _NUMBER.fullmatch(found) is None:
+    if found is None or len(found) > NUMBER_LENGTH_MAX or _NUMBER.fullmatch(found) is None:
         return found
-    whole, _, decimals = found.lstrip("-").partition(".")
-    if len(whole.lstrip("0")) > INTEGER_DIGITS_MAX or len(decimals.rstrip("0")) > DECIMALS_MAX:
-        return found
-    return Decimal(found)
+    number = Decimal(found)
+    if number.adjusted() < INTEGER_DIGITS_MAX and _exponent(number) < -DECIMALS_MAX:
+        number = round_half_up(number, DECIMALS_MAX)
+    return found if number and number.adjusted() >= INTEGER_DIGITS_MAX else number
 
 
 def counts(metric: MetricDefinition, event: Event) -> bool:

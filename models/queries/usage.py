@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    Integer,
     Numeric,
     Select,
     SQLColumnExpression,
@@ -41,6 +42,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.metering import (
     DECIMALS_MAX,
     INTEGER_DIGITS_MAX,
+    NUMBER_LENGTH_MAX,
     NUMERIC_AGGREGATIONS,
     average,
     parse_path,
@@ -51,8 +53,8 @@ from models.event_rows import EventRow
 from models.usage import QuantityPath, UsageEvent
 from models.usage_voids import UsageVoid
 
-# The numbers of `billing.metering.value_at`: plain digits, so many before and behind the point.
-_NUMBER = rf"^-?0*[0-9]{{1,{INTEGER_DIGITS_MAX}}}(\.[0-9]{{1,{DECIMALS_MAX}}}0*)?$"
+# The numbers of `billing.metering.value_at`.
+_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$"
 SUBJECT = "subject"
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 """Before any event."""
@@ -702,7 +704,11 @@ def _number(
     if events.typed:
         return case((reads, events.rows.c.quantity))
     text = _text(events.rows.c.properties, path)
-    return case((and_(reads, text.regexp_match(_NUMBER)), cast(text, Numeric)))
+    is_number = and_(func.length(text) <= NUMBER_LENGTH_MAX, text.regexp_match(_NUMBER))
+    number = func.round(cast(text, Numeric), literal(DECIMALS_MAX, Integer), type_=Numeric())
+    fits = func.abs(number) < literal(Decimal(10) ** INTEGER_DIGITS_MAX, Numeric)
+    # Nested, so that only what is a number is cast.
+    return case((and_(reads, is_number), case((fits, number))))
 
 
 def _columns(

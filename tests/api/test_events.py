@@ -129,10 +129,18 @@ async def test_numbers_keep_every_digit(client: Client, meter: Meter) -> None:
     assert '"y": 0.10' in listed.text
 
 
+async def test_a_fraction_of_many_decimals_is_counted(client: Client, meter: Meter) -> None:
+    """1 / 900 has 19 decimals as a float, of which 18 are kept; what a program writes is usage."""
+    for value in (1 / 900, str(1 / 900), "1E-7"):
+        sent = body(meter, data={"tokens": value})
+        assert (await client.post("/v0/events", json=sent)).status_code == 202
+    assert await total(client, meter) == "0.002222322222222222"
+
+
 async def test_a_value_that_is_no_number_is_stored_and_not_counted(
     client: Client, meter: Meter
 ) -> None:
-    for value in ("12.5", "x", True, None, [1], {"a": 1}, "1e3"):
+    for value in ("12.5", "x", True, None, [1], {"a": 1}, "+1"):
         sent = body(meter, data={"tokens": value})
         assert (await client.post("/v0/events", json=sent)).status_code == 202
     assert await total(client, meter) == "12.5"
