@@ -172,6 +172,7 @@ def price_function(model: str, properties: Mapping[str, Any]) -> dict[str, Any]:
         case "volume":
             bands = [
                 {"upTo": tier.get("upTo"), "rate": tier["unitPrice"]}
+                | ({"flatAmount": tier["flatAmount"]} if "flatAmount" in tier else {})
                 for tier in properties["tiers"]
             ]
             return {"model": "volume", "bands": bands}

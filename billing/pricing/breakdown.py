@@ -69,25 +69,30 @@ def _standard(properties: Mapping[str, Any], quantity: Decimal) -> Iterator[Part
 
 def _volume(properties: Mapping[str, Any], quantity: Decimal) -> Iterator[Part]:
     above = Decimal(0)
-    for tier in read_tiers(properties, flat_amounts=False):
+    for tier in read_tiers(properties):
         if tier.up_to is None or quantity <= tier.up_to:
             yield _band(tier, above, quantity)
+            yield from _flat(tier, above)
             return
         above = tier.up_to
 
 
 def _graduated(properties: Mapping[str, Any], quantity: Decimal) -> Iterator[Part]:
     above = Decimal(0)
-    for tier in read_tiers(properties, flat_amounts=True):
+    for tier in read_tiers(properties):
         if quantity <= above and above:
             return
         reached = quantity if tier.up_to is None else min(quantity, tier.up_to)
         yield _band(tier, above, reached - above)
-        if tier.flat_amount:
-            yield Part("flat", tier.flat_amount, above=above, up_to=tier.up_to)
+        yield from _flat(tier, above)
         above = reached
         if tier.up_to is None or quantity <= tier.up_to:
             return
+
+
+def _flat(tier: Tier, above: Decimal) -> Iterator[Part]:
+    if tier.flat_amount:
+        yield Part("flat", tier.flat_amount, above=above, up_to=tier.up_to)
 
 
 def _package(properties: Mapping[str, Any], quantity: Decimal) -> Iterator[Part]:

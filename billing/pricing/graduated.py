@@ -11,7 +11,7 @@ from billing.pricing.tiers import Tier, check_written, read_tiers
 
 def validate(properties: Mapping[str, Any]) -> None:
     """Refuses bands that do not ascend, do not end open, or have a negative rate or amount."""
-    read_tiers(properties, flat_amounts=True)
+    read_tiers(properties)
     check_written(properties)
 
 
@@ -21,14 +21,14 @@ def rate(properties: Mapping[str, Any], quantity: Decimal) -> Rated:
     The first band is entered by every reading: zero usage still owes its flat amount.
     """
     require_usage(quantity)
-    return averaged(_owed(read_tiers(properties, flat_amounts=True), quantity), quantity)
+    return averaged(_owed(read_tiers(properties), quantity), quantity)
 
 
 def additional(properties: Mapping[str, Any], carried: Decimal, quantity: Decimal) -> Decimal:
     """What more is owed for the quantity on top of usage already rated in the same period."""
     require_usage(carried)
     require_usage(quantity)
-    tiers = read_tiers(properties, flat_amounts=True)
+    tiers = read_tiers(properties)
     with exact():
         return _owed(tiers, carried + quantity) - _owed(tiers, carried)
 

@@ -21,20 +21,21 @@ class Tier:
     up_to: Decimal | None
     unit_price: Decimal
     flat_amount: Decimal
+    """Owed once, beside the units; not in the contract, whose bands have a rate only."""
 
 
-_read: Final[dict[tuple[str, bool], tuple[Tier, ...]]] = {}
+_read: Final[dict[str, tuple[Tier, ...]]] = {}
 
 
-def read_tiers(properties: Mapping[str, Any], *, flat_amounts: bool) -> Sequence[Tier]:
+def read_tiers(properties: Mapping[str, Any]) -> Sequence[Tier]:
     """The bands in order, or a refusal that names the field at fault.
 
     Those of many invoices are the same: what was read is remembered by what was written.
     """
-    written = (repr(properties), flat_amounts)
+    written = repr(properties)
     known = _read.get(written)
     if known is None:
-        known = tuple(_parsed(properties, flat_amounts=flat_amounts))
+        known = tuple(_parsed(properties))
         if len(_read) >= REMEMBERED_MAX:
             _read.clear()
         _read[written] = known
@@ -51,24 +52,20 @@ def check_written(properties: Mapping[str, Any]) -> None:
             raise InvalidValue("Required: null is without end", field=f"{ROOT}.tiers[{at}].upTo")
 
 
-def _parsed(properties: Mapping[str, Any], *, flat_amounts: bool) -> list[Tier]:
+def _parsed(properties: Mapping[str, Any]) -> list[Tier]:
     check_keys(properties, {"tiers"})
     rows = properties.get("tiers")
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
         raise InvalidValue("Must be a list of at least one tier", field=f"{ROOT}.tiers")
     if len(rows) > TIERS_MAX:
         raise InvalidValue(f"At most {TIERS_MAX} tiers", field=f"{ROOT}.tiers")
-    tiers = [
-        _read_tier(row, f"{ROOT}.tiers[{at}]", flat_amounts=flat_amounts)
-        for at, row in enumerate(rows)
-    ]
+    tiers = [_read_tier(row, f"{ROOT}.tiers[{at}]") for at, row in enumerate(rows)]
     _check_bounds(tiers)
     return tiers
 
 
-def _read_tier(row: Any, field: str, *, flat_amounts: bool) -> Tier:
-    names = {"upTo", "unitPrice"} | ({"flatAmount"} if flat_amounts else set())
-    check_keys(row, names, field)
+def _read_tier(row: Any, field: str) -> Tier:
+    check_keys(row, {"upTo", "unitPrice", "flatAmount"}, field)
     up_to = row.get("upTo")
     flat = row.get("flatAmount", "0")
     return Tier(

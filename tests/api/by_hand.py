@@ -256,7 +256,8 @@ def _standard(properties: Properties, quantity: Fraction) -> Fraction:
 def _volume(properties: Properties, quantity: Fraction) -> Fraction:
     for tier in properties["tiers"]:
         if tier["upTo"] is None or quantity <= Fraction(tier["upTo"]):
-            return quantity * Fraction(tier["unitPrice"])
+            flat = Fraction(tier.get("flatAmount", "0"))
+            return quantity * Fraction(tier["unitPrice"]) + flat
     raise AssertionError("no last tier")
 
 

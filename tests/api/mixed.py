@@ -17,7 +17,13 @@ FEBRUARY_END = datetime(2026, 2, 28, tzinfo=UTC)
 # Seventeen days, and an odd hour, into a cycle of thirty-one.
 ENDED = datetime(2026, 3, 17, 5, 43, 21, tzinfo=UTC)
 _keys = count(1)
-BANDS = {"tiers": [{"upTo": "100", "unitPrice": "0.07"}, {"upTo": None, "unitPrice": "0.03"}]}
+BANDS = {
+    "tiers": [
+        {"upTo": "100", "unitPrice": "0.07"},
+        {"upTo": "200", "unitPrice": "0.03"},
+        {"upTo": None, "unitPrice": "0.02", "flatAmount": "1.75"},
+    ]
+}
 STEPS = {
     "tiers": [
         {"upTo": "10", "unitPrice": "1", "flatAmount": "2.50"},

@@ -88,6 +88,7 @@ TIERS = [{"upTo": "100", "unitPrice": "5"}, {"upTo": None, "unitPrice": "3"}]
     [
         ("standard", {"unitPrice": "-0.01"}),
         ("volume", {"tiers": TIERS}),
+        ("volume", {"tiers": [{"upTo": None, "unitPrice": "1", "flatAmount": "2"}]}),
         ("graduated", {"tiers": [{"upTo": None, "unitPrice": "1", "flatAmount": "2"}]}),
         ("package", {"packageSize": "100", "unitPrice": "2"}),
         ("dynamic", {"minPrice": "1", "maxPrice": "2"}),

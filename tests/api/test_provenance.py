@@ -119,7 +119,11 @@ async def test_prices_are_told_as_the_contract_writes_them(mixed: Mixed) -> None
     assert told["standard"] == {"model": "unit", "rate": "0.0123"}
     assert told["volume"] == {
         "model": "volume",
-        "bands": [{"upTo": "100", "rate": "0.07"}, {"upTo": None, "rate": "0.03"}],
+        "bands": [
+            {"upTo": "100", "rate": "0.07"},
+            {"upTo": "200", "rate": "0.03"},
+            {"upTo": None, "rate": "0.02", "flatAmount": "1.75"},
+        ],
     }
     assert told["percentage"] == {
         "model": "percentage",
@@ -131,7 +135,14 @@ async def test_prices_are_told_as_the_contract_writes_them(mixed: Mixed) -> None
     assert volume["inputs"]["quantity"] == {"value": "150", "source": "meter"}
     assert volume["sources"]["meter"]["asUsed"] == {"reading": "150", "eventCount": 1}
     assert volume["steps"][0]["params"]["applied"] == [
-        {"kind": "band", "units": "150", "rate": "0.03", "above": "100", "amount": "4.5"}
+        {
+            "kind": "band",
+            "units": "150",
+            "rate": "0.03",
+            "above": "100",
+            "upTo": "200",
+            "amount": "4.5",
+        }
     ]
 
 

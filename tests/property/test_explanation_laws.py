@@ -44,7 +44,7 @@ def priced(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     share = draw(st.decimals(0, 10, allow_nan=False, places=4))
     by_model: dict[str, dict[str, Any]] = {
         "standard": {"unitPrice": text(draw(prices))},
-        "volume": draw(tiers()),
+        "volume": draw(tiers(flat_amounts=True)),
         "graduated": draw(tiers(flat_amounts=True)),
         "package": {
             "packageSize": text(draw(st.decimals(1, 1000, allow_nan=False, places=2))),

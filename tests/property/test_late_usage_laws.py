@@ -28,7 +28,7 @@ def metered(draw: st.DrawFn) -> PriceTerms:
     least = draw(st.decimals(0, 100, allow_nan=False, places=2))
     by_model: dict[str, dict[str, Any]] = {
         "standard": {"unitPrice": text(draw(prices))},
-        "volume": draw(tiers()),
+        "volume": draw(tiers(flat_amounts=True)),
         "graduated": draw(tiers(flat_amounts=True)),
         "percentage": {
             "percentage": text(draw(st.decimals(0, 10, allow_nan=False, places=4))),

@@ -79,6 +79,22 @@ def test_volume_prices_all_units_at_one_of_its_rates(
         assert rated.amount == rated.unit_price * usage
 
 
+@given(tiers(flat_amounts=True), usages)
+def test_volume_owes_one_flat_amount_beside_its_units(
+    properties: dict[str, Any], usage: Decimal
+) -> None:
+    plain = {"tiers": [tier | {"flatAmount": "0"} for tier in properties["tiers"]]}
+    with exact():
+        flat = pricing.rate("volume", properties, usage).amount
+        flat -= pricing.rate("volume", plain, usage).amount
+    reached = next(
+        tier
+        for tier in properties["tiers"]
+        if tier["upTo"] is None or usage <= Decimal(tier["upTo"])
+    )
+    assert flat == Decimal(reached["flatAmount"])
+
+
 @given(st.integers(1, 10_000), prices, usages)
 def test_packages_cover_the_usage_and_no_package_is_empty(
     size: int, price: Decimal, usage: Decimal

@@ -36,6 +36,11 @@ PERCENTAGE = {"percentage": "0.03", "minCharge": "1", "maxCharge": "50"}
         ("volume", VOLUME, "100.000001", "300.000003", "3"),
         ("volume", VOLUME, "101", "303", "3"),
         ("volume", VOLUME, "0", "0", "5"),
+        # The one band that prices the units owes its flat amount, and no band below it does.
+        ("volume", GRADUATED, "0", "10", "0"),
+        ("volume", GRADUATED, "100", "510", "5.1"),
+        ("volume", GRADUATED, "150", "600", "4"),
+        ("volume", GRADUATED, "250", "757", "3.028"),
         # Zero usage still owes the first band's flat amount.
         ("graduated", GRADUATED, "0", "10", "0"),
         # 10 + 100 x 5
@@ -163,7 +168,7 @@ def tiers(*bounds: Any) -> Mapping[str, Any]:
         ),
         (
             "volume",
-            {"tiers": [{"upTo": None, "unitPrice": "1", "flatAmount": "1"}]},
+            {"tiers": [{"upTo": None, "unitPrice": "1", "flatAmount": "-1"}]},
             "properties.tiers[0].flatAmount",
         ),
         (

@@ -36,9 +36,12 @@ LAGO_GRADUATED_AMOUNTS = {
     "0": "2", "1": "12", "10": "102", "11": "110", "12": "115", "21": "163",
 }  # fmt: skip
 LAGO_DECIMAL_RANGES = _tiers(("0.1", "10", "0"), ("1", "5", "0"), (None, "2", "0"))
-# Lago, spec/services/charge_models/volume_service_spec.rb: the rows whose band has no flat amount.
-LAGO_VOLUME = _bands(("100", "2"), ("200", "1"), (None, "0.5"))
-LAGO_VOLUME_AMOUNTS = {"100.5": "100.5", "101": "101", "200": "200"}
+# Lago, spec/services/charge_models/volume_service_spec.rb.
+LAGO_VOLUME = _tiers(("100", "2", "10"), ("200", "1", "0"), (None, "0.5", "50"))
+LAGO_VOLUME_AMOUNTS = {
+    "0": "10", "1": "12", "100": "210", "100.5": "100.5", "101": "101", "200": "200", "210": "155",
+    "300": "200",
+}  # fmt: skip
 # Lago, spec/services/charge_models/package_service_spec.rb.
 LAGO_PACKAGE = {"packageSize": "10", "unitPrice": "100"}
 # Lago, spec/services/charge_models/percentage_service_spec.rb: without fixed and free parts.
@@ -54,9 +57,16 @@ OPENMETER_GRADUATED = _tiers(
 )
 # The same file: tokens are counted by the million, and a started million is a whole one.
 OPENMETER_MILLIONS = _tiers(("5", "10", "0"), (None, "8", "0"))
-# OpenMeter, openmeter/billing/rating/service/rate/tieredvolume_test.go: bands by the unit.
-OPENMETER_VOLUME = _bands(("10", "0"), ("15", "10"), (None, "5"))
-OPENMETER_VOLUME_AMOUNTS = {"14": "140", "15": "150", "16": "80", "100": "500"}
+# OpenMeter, openmeter/billing/rating/service/rate/tieredvolume_test.go.
+OPENMETER_VOLUME = _tiers(
+    ("5", "0", "100"), ("10", "0", "150"), ("15", "10", "0"), (None, "5", "0")
+)
+OPENMETER_VOLUME_AMOUNTS = {
+    "0": "100", "3": "100", "5": "100", "14": "140", "15": "150", "16": "80", "100": "500",
+}  # fmt: skip
+# BillaBear, features/Invoice/Pricing/tiered_volume.feature.
+BILLABEAR_FLAT = _tiers(("10", "0", "10"), (None, "0", "15"))
+BILLABEAR_BOTH = _tiers(("10", "10", "10"), (None, "2", "0"))
 # OpenMeter, openmeter/billing/rating/service/rate/package_test.go.
 OPENMETER_PACKAGE = {"packageSize": "10", "unitPrice": "15"}
 OPENMETER_PACKAGES = {"0": "0", "1": "15", "9": "15", "10": "15", "11": "30", "110": "165"}
@@ -105,6 +115,8 @@ def _cases(source: str, model: str, properties: Any, amounts: Amounts) -> list[A
         *_cases("Tabular Editor", "graduated", EDITOR_SEATS, {"12": "10950"}),
         *_cases("StoreKit", "graduated", STOREKIT_SEATS, {"8": "73.92"}),
         *_cases("OpenMeter", "volume", OPENMETER_VOLUME, OPENMETER_VOLUME_AMOUNTS),
+        *_cases("BillaBear", "volume", BILLABEAR_FLAT, {"9": "10", "50": "15"}),
+        *_cases("BillaBear", "volume", BILLABEAR_BOTH, {"9": "100", "11": "22"}),
         *_cases("OpenMeter", "package", OPENMETER_PACKAGE, OPENMETER_PACKAGES),
         *_cases("Stripe", "volume", _bands(*STRIPE_FONTS), STRIPE_FONTS_BY_VOLUME),
         *_cases("Stripe", "graduated", _bands(*STRIPE_FONTS), {"5": "35"}),
