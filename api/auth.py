@@ -77,6 +77,9 @@ class KeyRing:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._entries: dict[str, tuple[float, Caller]] = {}
+        self._proved: dict[bytes, tuple[float, Caller]] = {}
+        """The same entries by the header as it came; none is kept much longer than it lives."""
+        self._swept_at = monotonic()
 
     async def caller(self, authorization: str | None) -> Caller:
         """The caller that this Authorization header proves."""
@@ -91,11 +94,25 @@ class KeyRing:
         self._entries[digest] = (monotonic() + CACHE_TTL_SECONDS, caller)
         return caller
 
-    def known(self, authorization: str) -> Caller | None:
+    def known(self, authorization: bytes) -> Caller | None:
         """The caller, where this header was proved within the last seconds; None is no refusal."""
-        scheme, _, key = authorization.partition(" ")
+        entry = self._proved.get(authorization)
+        if entry is not None and entry[0] > monotonic():
+            return entry[1]
+        self._proved.pop(authorization, None)
+        scheme, _, key = authorization.decode("latin-1").partition(" ")
         entry = self._entries.get(digest_of(key)) if scheme == "Bearer" else None
-        return entry[1] if entry is not None and entry[0] > monotonic() else None
+        if entry is None or entry[0] <= monotonic():
+            return None
+        self._sweep(monotonic())
+        self._proved[authorization] = entry
+        return entry[1]
+
+    def _sweep(self, now: float) -> None:
+        if now < self._swept_at + CACHE_TTL_SECONDS:
+            return
+        self._swept_at = now
+        self._proved = {header: entry for header, entry in self._proved.items() if entry[0] > now}
 
     @staticmethod
     def _key(authorization: str | None) -> str:

@@ -8,7 +8,6 @@ statements. What waits is bounded; beyond it senders are told to come again.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -48,8 +47,7 @@ class Outcome(msgspec.Struct, gc=False):
     event: EventRow
 
 
-@dataclass(slots=True)
-class _Lot:
+class _Lot(msgspec.Struct, gc=False):
     """Events that are answered together."""
 
     events: Sequence[EventRow]

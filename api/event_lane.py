@@ -71,12 +71,12 @@ class EventLane:
     async def __call__(self, request: Arrived) -> Answer | Arrived:
         """The answer, or the request that the route shall answer."""
         headers = request.headers
-        if cloud_events.is_cloud_event(headers):
+        is_json = headers.get(b"content-type", b"").lower() in _JSON
+        if b"ce-specversion" in headers or not is_json:
+            if not cloud_events.is_cloud_event(headers):
+                return request
             request = request.with_json(cloud_events.translated(headers, request.body))
-        elif headers.get(b"content-type", b"").lower() not in _JSON:
-            return request
-        authorization = headers.get(b"authorization", b"").decode("latin-1")
-        caller = self._key_ring.known(authorization)
+        caller = self._key_ring.known(headers.get(b"authorization", b""))
         if caller is None or not caller.may("events:write"):
             return request
         reading = event_reading.read(request.body, caller.merchant_id)

@@ -74,14 +74,15 @@ def read(text: bytes | msgspec.Raw, merchant_id: str) -> Reading | None:
     text = bytes(text)
     try:
         event = _EVENT.decode(text)
-        if is_deep(event.data):
+        content = bytes(event.data)
+        if _is_deep(content):
             return None
         if is_plain(text):
-            return _usual(event, merchant_id)
+            return _usual(event, content, merchant_id)
         if b"\\u" in text:
             return None
         text.decode()
-        return _printable(event, merchant_id)
+        return _printable(event, content, merchant_id)
     except FAULTS:
         return None
 
@@ -93,24 +94,27 @@ def is_plain(text: bytes) -> bool:
 
 def is_deep(content: msgspec.Raw) -> bool:
     """Whether a text has more brackets than are stored."""
-    text = bytes(content)
+    return _is_deep(bytes(content))
+
+
+def _is_deep(text: bytes) -> bool:
     return text.count(b"{") + text.count(b"[") > BRACKETS_MAX
 
 
-def _usual(event: RawEvent, merchant_id: str) -> Reading | None:
+def _usual(event: RawEvent, content: bytes, merchant_id: str) -> Reading | None:
     """Of an event with printable strings and few brackets."""
     if event.subject is None and event.external_subject is None:
         return None
     if event.namespace is not None and event.namespace != merchant_id:
         return None
-    text = bytes(event.data)
-    if text[:1] != b"{" or len(text) > DATA_BYTES_MAX:
+    size = len(content)
+    if not content.startswith(b"{") or size > DATA_BYTES_MAX:
         return None
-    digits = text.translate(ZEROS)
-    if MANY_DIGITS in digits:
+    digits = content.translate(ZEROS)
+    if size > len(MANY_DIGITS) and MANY_DIGITS in digits:
         return None
     timestamp = None if event.timestamp is None else instant(event.timestamp)
-    return Reading(event, timestamp, exactly(text) if has_exponent(digits) else None)
+    return Reading(event, timestamp, exactly(content) if has_exponent(digits) else None)
 
 
 def has_exponent(digits: bytes) -> bool:
@@ -123,32 +127,33 @@ def exactly(content: bytes | msgspec.Raw) -> dict[str, Any]:
     return _CONTENT.decode(content)
 
 
-def _printable(event: RawEvent, merchant_id: str) -> Reading | None:
+def _printable(event: RawEvent, content: bytes, merchant_id: str) -> Reading | None:
     """Of an event whose strings have to be looked at; escapes in its `data` are decoded too."""
     told = f"{event.type}{event.source}{event.subject}{event.external_subject}"
     if not f"{told}{event.idempotency_key}".isprintable():
         return None
-    reading = _usual(event, merchant_id)
+    reading = _usual(event, content, merchant_id)
     if reading is not None:
-        reading.content = exactly(event.data)
+        reading.content = exactly(content)
     return reading
 
 
 def row(reading: Reading, merchant_id: str, idempotency_key: str, path: str) -> EventRow:
     """The row of an event whose type's number stands at the path."""
     event = reading.event
+    # By position: naming the members would cost as much as what is made of them.
     return EventRow(
-        merchant_id=merchant_id,
-        type=event.type,
-        source=event.source,
-        idempotency_key=idempotency_key,
-        subject=event.subject,
-        external_subject=event.external_subject,
-        external_id=event.external_id,
-        timestamp=reading.timestamp,
-        quantity=quantity(event.data, reading.content, path),
-        quantity_path=path,
-        properties=event.data,
+        merchant_id,
+        event.type,
+        event.source,
+        idempotency_key,
+        event.data,
+        event.subject,
+        event.external_subject,
+        event.external_id,
+        reading.timestamp,
+        quantity(event.data, reading.content, path),
+        path,
     )
 
 

@@ -63,8 +63,13 @@ class FastLane:
         if b"idempotency-key" in headers:
             await self._app(scope, receive, send)
             return
-        messages, body = await _read(receive)
-        if body is None:
+        message = await receive()
+        body: bytes | None = message.get("body", b"")
+        if message["type"] != "http.request" or message.get("more_body", False):
+            messages, body = await _read_on(message, receive)
+        else:
+            messages = [message]
+        if body is None or len(body) > intake.BODY_BYTES_MAX:
             await self._app(scope, _Again(messages, receive), send)
             return
         try:
@@ -81,13 +86,9 @@ class FastLane:
             await _send(answer, _request_id(headers), send)
 
 
-async def _read(receive: Receive) -> tuple[list[Message], bytes | None]:
-    """What came, and the body if it is whole and not too large for the app."""
-    message = await receive()
-    body = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        return [message], body if len(body) <= intake.BODY_BYTES_MAX else None
-    messages, size = [message], len(body)
+async def _read_on(message: Message, receive: Receive) -> tuple[list[Message], bytes | None]:
+    """What came, from this message on, and the body if it is whole and not far too large."""
+    messages, size = [message], len(message.get("body", b""))
     while message.get("more_body", False) and size <= intake.BODY_BYTES_MAX:
         message = await receive()
         messages.append(message)
@@ -110,7 +111,9 @@ class _Again:
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id")
-    return intake.request_id_of("" if given is None else given.decode("latin-1"))
+    if given is None:
+        return intake.fresh_request_id()
+    return intake.request_id_of(given.decode("latin-1"))
 
 
 async def _send(answer: Answer, request_id: str, send: Send) -> None:

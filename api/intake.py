@@ -42,7 +42,13 @@ class Refused(Exception):
 
 def request_id_of(given: str) -> str:
     """The caller's X-Request-Id where it is sane, else a fresh one."""
-    return given if _REQUEST_ID.match(given) else str(uuid_utils.uuid7().hex)
+    return given if _REQUEST_ID.match(given) else fresh_request_id()
+
+
+def fresh_request_id() -> str:
+    """For a request that brought none."""
+    made: str = uuid_utils.uuid7().hex
+    return made
 
 
 def logged_path(path: str) -> str:

@@ -25,7 +25,6 @@ _STATUS_LINE = 7
 _ROLE = "durabill"
 _DATABASE = "durabill"
 _DURABLE = {
-    "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
 }
@@ -35,6 +34,24 @@ _FAST = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
+
+
+_MEBIBYTE = 1024 * 1024
+_BUFFERS_MIN, _BUFFERS_MAX = 128 * _MEBIBYTE, 4096 * _MEBIBYTE
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def _shared_buffers() -> str:
+    """A quarter of the memory, as PostgreSQL's manual advises; it is taken as it is used.
+
+    A reading of ten million events that has to ask the kernel for its pages takes half as long
+    again as one that finds them here.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.exists() else "max"
+    if limit.isdigit():
+        memory = min(memory, int(limit))
+    return f"{min(max(memory // 4, _BUFFERS_MIN), _BUFFERS_MAX) // _MEBIBYTE}MB"
 
 
 class EmbeddedPostgres:
@@ -75,7 +92,7 @@ class EmbeddedPostgres:
             "port": str(port),
             "unix_socket_directories": "",
             "max_connections": "100",
-            **(_FAST if self._fast else _DURABLE),
+            **(_FAST if self._fast else {"shared_buffers": _shared_buffers(), **_DURABLE}),
         }
         flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return Command(

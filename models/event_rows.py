@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import repeat
 from typing import Any
@@ -39,8 +40,7 @@ class EventRow(msgspec.Struct, gc=False):
     def __post_init__(self) -> None:
         """The same merchant, source and key make the same id; other content another checksum."""
         if not self.id:
-            key = _beginning(self.merchant_id, self.source) + self.idempotency_key.encode()
-            self.id = blake2b(key, digest_size=16).hexdigest()
+            self.id = _id(self.merchant_id, self.source, self.idempotency_key)
             about = (
                 *(self.type, self.subject, self.external_subject, self.external_id),
                 self.timestamp,
@@ -93,22 +93,23 @@ def rows(merchant_id: str, columns: EventColumns) -> list[EventRow]:
     )
 
 
-def _beginning(merchant_id: str, source: str) -> bytes:
+@lru_cache(maxsize=1_000)
+def _begun(merchant_id: str, source: str) -> Any:
+    """What begins alike is hashed once; to be copied, then given the key."""
     # No part holds a control character, so 0x00 keeps ("ab", "c") and ("a", "bc") apart.
-    return f"{merchant_id}\0{source}\0".encode()
+    return blake2b(f"{merchant_id}\0{source}\0".encode(), digest_size=16)
+
+
+def _id(merchant_id: str, source: str, key: str) -> str:
+    hashing = _begun(merchant_id, source).copy()
+    hashing.update(key.encode())
+    digits: str = hashing.hexdigest()
+    return digits
 
 
 def _ids(merchant_id: str, sources: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The ids of one merchant's events: what begins alike is hashed once."""
-    begun = {
-        source: blake2b(_beginning(merchant_id, source), digest_size=16) for source in set(sources)
-    }
-    ids = []
-    for source, key in zip(sources, keys, strict=True):
-        hashing = begun[source].copy()
-        hashing.update(key.encode())
-        ids.append(hashing.hexdigest())
-    return ids
+    """The ids of one merchant's events."""
+    return list(map(_id, repeat(merchant_id), sources, keys))
 
 
 def _checksum(properties: msgspec.Raw, about: _About) -> int:

@@ -51,9 +51,12 @@ _PARAMETERS: Final = 15
 
 def _packed(events: Iterable[EventRow]) -> list[Packed]:
     """The parameters of the statement."""
-    paths = sorted({(event.merchant_id, event.type, event.quantity_path) for event in events})
     # In the order of their ids: two statements with the same events cannot wait for each other.
     ordered = sorted(events, key=_id_of)
+    merchant_ids = [event.merchant_id for event in ordered]
+    types = [event.type for event in ordered]
+    read_by = [event.quantity_path for event in ordered]
+    paths = sorted(set(zip(merchant_ids, types, read_by, strict=True)))
     return [
         packing.texts([merchant_id for merchant_id, _, _ in paths]),
         packing.texts([kind for _, kind, _ in paths]),
@@ -61,8 +64,8 @@ def _packed(events: Iterable[EventRow]) -> list[Packed]:
         packing.uuids([event.id for event in ordered]),
         packing.instants([event.timestamp for event in ordered]),
         packing.integers([event.checksum for event in ordered]),
-        packing.texts([event.merchant_id for event in ordered]),
-        packing.texts([event.type for event in ordered]),
+        packing.texts(merchant_ids),
+        packing.texts(types),
         packing.texts([event.subject for event in ordered]),
         packing.texts([event.external_subject for event in ordered]),
         packing.texts([event.source for event in ordered]),

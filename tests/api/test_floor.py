@@ -69,6 +69,23 @@ async def test_a_revoked_key_is_refused_once_the_cache_is_old(
         assert (await client.get("/v0/products")).status_code == 401
 
 
+async def test_a_header_is_known_as_long_as_its_key_is(
+    app: FastAPI, merchant: CreatedMerchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring: auth.KeyRing = app.state.key_ring
+    header = f"Bearer {merchant.api_key}"
+    assert ring.known(header.encode()) is None
+    caller = await ring.caller(header)
+    assert ring.known(header.encode()) is caller
+    assert ring.known(header.encode()) is caller
+    assert ring.known(header.encode()[:-1]) is None
+    later = time.monotonic() + auth.CACHE_TTL_SECONDS + 0.1
+    monkeypatch.setattr(auth, "monotonic", lambda: later)
+    assert ring.known(header.encode()) is None
+    assert await ring.caller(header) == caller
+    assert ring.known(header.encode()) is not None
+
+
 async def test_a_key_of_the_other_environment_is_refused(
     app: FastAPI, database: Database, merchant: CreatedMerchant
 ) -> None:
