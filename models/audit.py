@@ -34,7 +34,10 @@ class Acting:
 acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 """Set where work begins: authentication, an activity's interceptor, the command line."""
 actors: ContextVar[str] = ContextVar("actors", default="")
-"""Who acts on which row, where a transaction is shared: `|row=actor|row=actor|`."""
+"""Who acts on which row, where a transaction is shared: `|row=actor|row=actor|`.
+
+Where it names several, what is written in sets is recorded once a statement (docs/adr/0064).
+"""
 
 
 def sign_for_all(signatures: Mapping[str, Acting | None]) -> None:
