@@ -14,7 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.gateways.port import PaymentGateway
 from activities.gateways.simulated import SimulatedGateway
 from activities.invoices import InvoiceActivities
-from activities.outbox import OutboxRelay
+from activities.outbox import OutboxRelay, Starting
 from activities.overdue import OverdueActivities
 from activities.payments import PaymentActivities
 from activities.refunds import RefundActivities
@@ -28,7 +28,7 @@ from activities.usage_rollups import UsageRollupActivities
 from activities.write_offs import WriteOffActivities
 from models.database import Database
 from settings import Settings
-from workflows import attributes, overdue_sweep, usage_retention, usage_rollup
+from workflows import attributes, overdue_sweep, priorities, usage_retention, usage_rollup
 from workflows.connection import connect, register_search_attributes
 from workflows.entitlement_reservation import EntitlementReservationWorkflow
 from workflows.invoice_close import InvoiceCloseWorkflow
@@ -147,13 +147,13 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
 
 
 def _relay(client: Client, database: Database) -> OutboxRelay:
-    return OutboxRelay(
-        database,
-        client,
+    starting = Starting(
         task_queue=BILLING_QUEUE,
         task_timeout=TASK_TIMEOUT,
         attributes=attributes.pairs,
+        priorities=priorities.of,
     )
+    return OutboxRelay(database, client, starting)
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ makes the repetition harmless.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import (
+    Priority,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -35,25 +37,27 @@ RETRY_SECONDS = 0.5
 START_TIMEOUT = timedelta(seconds=5)
 
 Attributes = Callable[[dict[str, object]], list[SearchAttributePair[str]]]
+Priorities = Callable[[str, str], Priority]
+"""By a workflow's type and merchant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Starting:
+    """How workflows are started, whichever they are; the workflows' side says it."""
+
+    task_queue: str
+    task_timeout: timedelta
+    attributes: Attributes
+    priorities: Priorities
 
 
 class OutboxRelay:
     """Starts workflows from outbox rows, each under the row's id."""
 
-    def __init__(
-        self,
-        database: Database,
-        client: Client,
-        *,
-        task_queue: str,
-        task_timeout: timedelta,
-        attributes: Attributes,
-    ) -> None:
+    def __init__(self, database: Database, client: Client, starting: Starting) -> None:
         self._database = database
         self._client = client
-        self._task_queue = task_queue
-        self._task_timeout = task_timeout
-        self._attributes = attributes
+        self._starting = starting
 
     async def run(self) -> None:
         """Relays until cancelled; a server that is away is tried again, never an error."""
@@ -118,11 +122,12 @@ class OutboxRelay:
             start.workflow_type,
             start.argument,
             id=start.workflow_id,
-            task_queue=self._task_queue,
+            task_queue=self._starting.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            search_attributes=TypedSearchAttributes(self._attributes(start.argument)),
-            task_timeout=self._task_timeout,
+            search_attributes=TypedSearchAttributes(self._starting.attributes(start.argument)),
+            task_timeout=self._starting.task_timeout,
+            priority=self._starting.priorities(start.workflow_type, start.merchant_id),
         )
 
     async def _start(self, row: OutboxRow) -> None:
@@ -132,11 +137,12 @@ class OutboxRelay:
                 row.workflow_type,
                 argument,
                 id=row.workflow_id,
-                task_queue=self._task_queue,
+                task_queue=self._starting.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                search_attributes=TypedSearchAttributes(self._attributes(argument)),
-                task_timeout=self._task_timeout,
+                search_attributes=TypedSearchAttributes(self._starting.attributes(argument)),
+                task_timeout=self._starting.task_timeout,
+                priority=self._starting.priorities(row.workflow_type, row.merchant_id),
                 rpc_timeout=START_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:

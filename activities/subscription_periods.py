@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import entitlements
+from billing import turns
 from billing.durations import parse_duration
 from billing.errors import InvalidValue, NotFound
 from billing.ids import derived_id
@@ -160,7 +161,34 @@ async def cut(session: AsyncSession, terms: Terms, invoice: Invoice, cut: Cut) -
         grace_period_end=grace_end,
         next_action_at=grace_end,
     )
-    await hand_over(session, [handover_of(terms.subscription, invoice, grace_end)])
+    await _hand_to_close(session, terms.subscription, invoice, Period(end, grace_end))
+
+
+async def _hand_to_close(
+    session: AsyncSession, subscription: Subscription, invoice: Invoice, grace: Period
+) -> None:
+    turn = await turn_at(session, subscription, waited_for(grace))
+    await hand_over(session, [handover_of(subscription, invoice, grace.end, turn)])
+
+
+def grace_of(invoice: Invoice) -> Period:
+    """From the end of an invoice's window on."""
+    return Period(invoice.ended_to or invoice.grace_period_end, invoice.grace_period_end)
+
+
+def waited_for(grace: Period) -> datetime | None:
+    """None without a grace: then it closes in the turn in which it was rolled over."""
+    return grace.end if grace.end > grace.start else None
+
+
+async def turn_at(
+    session: AsyncSession, subscription: Subscription, instant: datetime | None
+) -> float:
+    """How long after the instant its turn comes, in seconds; its own invoice waits for it too."""
+    if subscription.test_clock_id is not None or instant is None:
+        return 0.0
+    waiting = await invoices.due_at(session, subscription.merchant_id, [instant])
+    return turns.turn_seconds(waiting.get(instant, 1) - 1)
 
 
 async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:
@@ -191,7 +219,7 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     await invoices.add(session, following(terms, await merchant_of(session, merchant_id), invoice))
     if is_new:
         await entitlements.follow(session, subscription, _coming_of(invoice).start)
-    await hand_over(session, [handover_of(subscription, invoice, invoice.grace_period_end)])
+    await _hand_to_close(session, subscription, invoice, grace_of(invoice))
 
 
 def is_to_roll(invoice: Invoice) -> bool:
@@ -263,7 +291,9 @@ def _coming_of(invoice: Invoice) -> Period:
     return Period(start, invoice.coming_to)
 
 
-def handover_of(subscription: Subscription, invoice: Invoice, grace_end: datetime) -> Handover:
+def handover_of(
+    subscription: Subscription, invoice: Invoice, grace_end: datetime, turn: float
+) -> Handover:
     """Hands it to its InvoiceClose workflow, which has nothing to do before `grace_end`."""
     start = WorkflowStart(
         merchant_id=invoice.merchant_id,
@@ -275,6 +305,7 @@ def handover_of(subscription: Subscription, invoice: Invoice, grace_end: datetim
             "invoice_id": invoice.id,
             "subscription_id": subscription.id,
             "grace_period_end": grace_end.isoformat(),
+            "turn_seconds": turn,
         },
     )
     return Handover(start=start, clock_id=subscription.test_clock_id, due_at=grace_end)

@@ -3,6 +3,7 @@
 It writes what `subscription_periods.roll` writes, a statement a table. It waits for nothing.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import subscription_periods as periods
 from activities import subscription_reminders as reminders
+from billing.turns import turn_seconds
 from models.invoices import Invoice
 from models.queries import drafts, invoices, subscriptions
 from models.queries.drafts import Terms
@@ -46,6 +48,8 @@ class Rolled:
     opened: Invoice
     next_reminder: datetime | None
     """When the customer is told of the renewal at the end of the opened one; None: not."""
+    turn_seconds: float
+    """How long after the opened one's boundary its turn comes, in wall time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,22 @@ async def roll_all(
     assert len(added) == len(opened), "an invoice follows one that is still open"
     pairs = [(each.terms, invoice) for each, invoice in zip(plain, opened, strict=True)]
     told_at = await reminders.next_reminders(session, merchant_id, pairs)
-    owed = [(each.terms.subscription, each.invoice) for each in plain]
+    closing_turns = await _turns(
+        session,
+        merchant_id,
+        [(each.terms, periods.waited_for(periods.grace_of(each.invoice))) for each in plain],
+    )
     await hand_over(
-        session, [periods.handover_of(*each, each[1].grace_period_end) for each in owed]
+        session,
+        [
+            periods.handover_of(
+                each.terms.subscription, each.invoice, each.invoice.grace_period_end, turn
+            )
+            for each, turn in zip(plain, closing_turns, strict=True)
+        ],
+    )
+    opened_turns = await _turns(
+        session, merchant_id, [(terms, invoice.next_action_at) for terms, invoice in pairs]
     )
     return {
         each.command: Rolled(
@@ -94,9 +111,36 @@ async def roll_all(
             closing=each.invoice,
             opened=invoice,
             next_reminder=told_at.get(invoice.id),
+            turn_seconds=turn,
         )
-        for each, invoice in zip(plain, opened, strict=True)
+        for each, invoice, turn in zip(plain, opened, opened_turns, strict=True)
     }
+
+
+async def _turns(
+    session: AsyncSession, merchant_id: str, waiting: Sequence[tuple[Terms, datetime | None]]
+) -> list[float]:
+    """What `subscription_periods.turn_at` tells each: those that came before them, then in order.
+
+    All of them wait for their instants already.
+    """
+    instants = {
+        instant
+        for terms, instant in waiting
+        if instant is not None and terms.subscription.test_clock_id is None
+    }
+    if not instants:
+        return [0.0] * len(waiting)
+    others = Counter(await invoices.due_at(session, merchant_id, instants))
+    others.subtract(instant for _, instant in waiting if instant in instants)
+    found = []
+    for terms, instant in waiting:
+        if instant is None or terms.subscription.test_clock_id is not None:
+            found.append(0.0)
+            continue
+        found.append(turn_seconds(others[instant]))
+        others[instant] += 1
+    return found
 
 
 async def _plain(

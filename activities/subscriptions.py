@@ -1,7 +1,7 @@
 """Subscription transactions: create, activate, roll a period over, terminate; no waiting here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg.errors import UniqueViolation
@@ -66,6 +66,8 @@ class SubscriptionView:
     ending_at: datetime | None
     next_reminder: datetime | None = None
     """When the customer is told of the renewal at the next boundary; None: not, or not again."""
+    turn_seconds: float = 0.0
+    """How long after that boundary its turn comes, in wall time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,11 +310,16 @@ async def _view(
     if subscription.status == "pending_payment":
         first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
     next_reminder = await reminders.next_reminder(session, terms, current)
-    return _view_of(terms, current, first=first, next_reminder=next_reminder)
+    view = _view_of(terms, current, first=first, next_reminder=next_reminder)
+    if view.next_boundary is None:
+        return view
+    turn = await periods.turn_at(session, subscription, view.next_boundary)
+    return replace(view, turn_seconds=turn)
 
 
 def _rolled(rolled: rolls.Rolled) -> RolledPeriod:
     view = _view_of(rolled.terms, rolled.opened, next_reminder=rolled.next_reminder)
+    view = replace(view, turn_seconds=rolled.turn_seconds)
     return RolledPeriod(closing=periods.closing_of(rolled.closing), view=view)
 
 

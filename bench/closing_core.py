@@ -11,7 +11,6 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,19 +18,16 @@ from typing import Any
 import httpx2
 import psycopg
 from sqlalchemy import Engine, event
-from sqlmodel import col, select
 
-from activities.customers import DescribedCustomer
 from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.subscription_rolls import RollPeriod
-from activities.subscription_starts import CreateSubscription
 from activities.subscriptions import SubscriptionActivities
 from api.app import create_app
-from bench import stage
+from bench import crowd, stage
+from bench.crowd import MODELS, Sold
 from billing import pricing
 from models.audit import Acting, acting
 from models.database import Database
-from models.subscriptions import Subscription
 from settings import Settings
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
@@ -40,45 +36,12 @@ EVENTS_PER_METRIC = int(os.environ.get("BENCH_EVENTS_PER_METRIC", "50"))
 CHUNK = 100
 ROUNDS = 3
 ALONE = 60
-BANDS = [
-    {"upTo": "10000", "unitPrice": "0.003"},
-    {"upTo": "50000", "unitPrice": "0.002"},
-    {"upTo": None, "unitPrice": "0.001"},
-]
-MODELS: dict[str, dict[str, Any]] = {
-    "standard": {"unitPrice": "0.002"},
-    "graduated": {"tiers": BANDS},
-    "volume": {"tiers": BANDS},
-    "package": {"packageSize": "1000", "unitPrice": "1.50"},
-}
-FILL = """
-INSERT INTO usage_events (
-    id, timestamp, created_at, checksum, merchant_id, type, subject, source, idempotency_key,
-    quantity, properties
-)
-SELECT md5(kind || subject || n)::uuid,
-       timestamptz '2026-01-01' + n * (interval '30 days' / %(count)s),
-       now(), 0, %(merchant)s, kind, subject, 'bench', kind || subject || n, 1 + n %% 4000,
-       jsonb_build_object('amount', 1 + n %% 4000)
-FROM unnest(%(subjects)s::text[]) AS subject, unnest(%(kinds)s::text[]) AS kind,
-     generate_series(1, %(count)s) AS n
-"""
-PATH = "INSERT INTO usage_quantity_paths VALUES (%s, %s, '$.amount') ON CONFLICT DO NOTHING"
 SUMS = """
 SELECT subject, type, sum(quantity) FROM usage_events
 WHERE merchant_id = %s AND type = ANY(%s) AND subject = ANY(%s)
   AND timestamp >= %s AND timestamp < %s
 GROUP BY subject, type
 """
-
-
-@dataclass(frozen=True)
-class Sold:
-    """Who subscribes to what."""
-
-    merchant_id: str
-    customers: list[str]
-    subscriptions: list[str]
 
 
 def measure() -> dict[str, float]:
@@ -90,7 +53,7 @@ def measure() -> dict[str, float]:
 async def _measure(here: stage.Stage) -> dict[str, float]:
     database = Database(here.url)
     sold = await _sell(here, database)
-    _use(here, sold)
+    crowd.use(here.url, sold, START, events_per_metric=EVENTS_PER_METRIC)
     figures = await _close(here, database, sold)
     figures |= _floor(here, sold)
     await database.close()
@@ -99,85 +62,13 @@ async def _measure(here: stage.Stage) -> dict[str, float]:
 
 async def _sell(here: stage.Stage, database: Database) -> Sold:
     """The catalogue, through the API in this process, and all subscriptions."""
-    merchant_id = here.merchant.merchant_id
-    merchant = {"merchantId": merchant_id}
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=create_app(Settings(), database=database)),
         base_url="http://bench.test",
         headers={"Authorization": f"Bearer {here.merchant.api_key}"},
     ) as client:
-
-        async def made(path: str, **body: Any) -> Any:
-            answer = await client.post(path, json=body)
-            return answer.raise_for_status().json()
-
-        product = await made("/v0/products", name="Bench", description="Bench", **merchant)
-        owned = {**merchant, "productId": product["id"], "name": "Bench", "description": "Bench"}
-        fee = await made("/v0/fees", **owned)
-        shown = {"invoiceDisplayName": "Bench", "paymentTerm": "in_arrears"}
-        prices = [
-            await made(
-                "/v0/prices", feeId=fee["id"], billingCadence="P1M",
-                properties={"unitPrice": "10"}, **shown,
-            )
-        ]  # fmt: skip
-        for model, properties in MODELS.items():
-            metric = await made(
-                "/v0/billableMetrics", unit="unit", aggregation="SUM", eventType=model,
-                valueProperty="$.amount", **owned,
-            )  # fmt: skip
-            prices.append(
-                await made(
-                    "/v0/prices", billableMetricId=metric["id"], model=model,
-                    properties=properties, **shown,
-                )
-            )  # fmt: skip
-        lines = [price["id"] for price in prices]
-        plan = await made("/v0/plans", currency="USD", defaultTaxRate=19, prices=lines, **owned)
-        clock = await made("/v0/testClocks", currentTime=START.isoformat())
-    starting = SubscriptionActivities(database)
-    subscribed = [
-        await starting.create_subscription(_subscription(merchant_id, plan["id"], clock["id"], n))
-        for n in range(SUBSCRIPTIONS)
-    ]
-    ids = [each.subscription_id for each in subscribed]
-    async with database.transaction() as session:
-        rows = await session.exec(
-            select(Subscription.id, Subscription.customer_id).where(
-                col(Subscription.merchant_id) == merchant_id
-            )
-        )
-        customers = dict(rows.all())
-    return Sold(merchant_id, [customers[each] for each in ids], ids)
-
-
-def _subscription(merchant_id: str, plan_id: str, clock_id: str, number: int) -> CreateSubscription:
-    return CreateSubscription(
-        merchant_id=merchant_id,
-        plan_id=plan_id,
-        name="Bench",
-        started_at=START,
-        test_clock_id=clock_id,
-        described_customer=DescribedCustomer(
-            name="Bench",
-            email=f"bench.{number}@example.com",
-            address={"country": "DE", "zipCode": "10115"},
-        ),
-    )
-
-
-def _use(here: stage.Stage, sold: Sold) -> None:
-    with psycopg.connect(here.url, autocommit=True) as connection:
-        for kind in MODELS:
-            connection.execute(PATH, [sold.merchant_id, kind])
-        values = {
-            "merchant": sold.merchant_id,
-            "kinds": list(MODELS),
-            "subjects": sold.customers,
-            "count": EVENTS_PER_METRIC,
-        }
-        connection.execute(FILL, values)
-        connection.execute("VACUUM ANALYZE")
+        plan = await crowd.catalogue(client, here.merchant.merchant_id, clock_at=START)
+    return await crowd.subscribed(database, plan, START, SUBSCRIPTIONS)
 
 
 async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str, float]:

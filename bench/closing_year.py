@@ -7,7 +7,6 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,8 @@ from paygentic_sdk import Paygentic
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from bench import stage, trivial
+from bench import trivial
+from bench.parts import Parts
 from local.demo import stack
 from local.story import PAYING_CARD, Numbers, Story
 from workflows.payloads import DATA_CONVERTER
@@ -34,18 +34,6 @@ MEMBERS = int(os.environ.get("BENCH_MEMBERS", "100"))
 PERIODS = 12
 TRIVIAL = 400
 AT_ONCE = 20
-# What a process is called by its command line.
-NAMES = {"worker": " worker", "api": " api", "temporal": "temporal", "gateway": " gateway"}
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """CPU seconds by part of the stack, so far."""
-
-    parts: dict[str, float]
-
-    def since(self, before: "Cpu") -> dict[str, float]:
-        return {name: self.parts[name] - before.parts[name] for name in self.parts}
 
 
 def measure() -> dict[str, float]:
@@ -55,32 +43,6 @@ def measure() -> dict[str, float]:
         figures |= _year(addresses, members)
         figures |= asyncio.run(_histories(addresses, members))
     return figures
-
-
-def _processes() -> dict[str, list[int]]:
-    """The stack's processes by part: the descendants of this one."""
-    found: dict[str, list[int]] = {name: [] for name in (*NAMES, "postgres")}
-    for pid in _descendants(os.getpid()):
-        text = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        names = [name for name, mark in NAMES.items() if mark in text]
-        if "postgres" in text.split(" ")[0]:
-            found["postgres"].append(pid)
-        elif names:
-            found[names[0]].append(pid)
-    return found
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for child in stage.family(pid)[1:]:
-        yield child
-        yield from _descendants(child)
-
-
-def _cpu(processes: dict[str, list[int]]) -> Cpu:
-    """Connections of PostgreSQL come and go, so its family is looked up anew."""
-    parts = {name: sum(stage.cpu_seconds(pid) for pid in pids) for name, pids in processes.items()}
-    parts["postgres"] = sum(stage.cpu_seconds(pid) for pid in _processes()["postgres"])
-    return Cpu(parts)
 
 
 @dataclass(frozen=True)
@@ -113,17 +75,16 @@ def _members(story: Story) -> Members:
 
 
 def _year(addresses: dict[str, str], members: Members) -> dict[str, float]:
-    processes = _processes()
-    (worker,) = processes["worker"]
-    before, began = _cpu(processes), time.perf_counter()
-    memory = [_memory(worker)]
+    parts = Parts.found()
+    before, began = parts.cpu(), time.perf_counter()
+    memory = [parts.worker_mib()]
     for quarter in QUARTERS:
         members.client.test_clocks.advance(
             id=members.clock_id, request_body={"current_time": quarter}, timeout_ms=1_200_000
         )
-        memory.append(_memory(worker))
+        memory.append(parts.worker_mib())
     elapsed = time.perf_counter() - began
-    spent = _cpu(processes).since(before)
+    spent = parts.cpu_since(before)
     _check(addresses, members)
     closes = MEMBERS * PERIODS
     figures = {f"{name}MsPerClose": seconds / closes * 1000 for name, seconds in spent.items()}
@@ -153,14 +114,10 @@ def _check(addresses: dict[str, str], members: Members) -> None:
             assert len(paid) == PERIODS, [each["status"] for each in rows]
 
 
-def _memory(pid: int) -> float:
-    return stage.Server(0, pid).memory_mib()
-
-
 async def _trivial(addresses: dict[str, str]) -> dict[str, float]:
     """CPU of the smallest workflow: this process, as its worker and client, and Temporal."""
     client = await Client.connect(addresses["temporalAddress"], data_converter=DATA_CONVERTER)
-    processes = _processes()
+    parts = Parts.found()
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> None:
@@ -176,9 +133,9 @@ async def _trivial(addresses: dict[str, str]) -> dict[str, float]:
         activities=[trivial.nothing],
     ):
         await asyncio.gather(*(one(-number) for number in range(1, AT_ONCE + 1)))
-        before, mine = _cpu(processes), time.process_time()
+        before, mine = parts.cpu(), time.process_time()
         await asyncio.gather(*(one(number) for number in range(TRIVIAL)))
-        spent = _cpu(processes).since(before)
+        spent = parts.cpu_since(before)
         own = time.process_time() - mine
     return {
         "trivialWorkerMs": own / TRIVIAL * 1000,

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from models.base import Table, document, exact, instant, money, stored_at
@@ -20,6 +20,12 @@ class Invoice(Table, table=True):
         Index("ix_invoices_newest", "merchant_id", "created_at", "id"),
         Index("ix_invoices_customer", "merchant_id", "customer_id", "created_at"),
         Index("ix_invoices_issued", "merchant_id", "issued_at"),
+        Index(
+            "ix_invoices_due",
+            "merchant_id",
+            "next_action_at",
+            postgresql_where=text("next_action_at IS NOT NULL"),
+        ),
     )
 
     id: str = Field(primary_key=True)

@@ -5,7 +5,7 @@ Unbound, it waits with Temporal's timers. Bound to a test clock it starts no tim
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -48,6 +48,10 @@ class BillingClock:
     def bound_now(self) -> datetime | None:
         """The test clock's time, to be handed to a child or to the next run; None in wall time."""
         return self._now
+
+    def turn(self, due: datetime, seconds: float) -> datetime:
+        """When the turn comes of what is due then; a test clock knows no turns."""
+        return due if self._now is not None else due + timedelta(seconds=seconds)
 
     async def until(
         self,

@@ -10,7 +10,6 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.collecting import collection_workflow_id
     from activities.invoices import (
         DraftedInvoice,
         DraftInvoice,
@@ -20,11 +19,10 @@ with workflow.unsafe.imports_passed_through():
     )
     from activities.test_clocks import Tick, TickAnswer
 
-from workflows import attributes, options
+from workflows import options
 from workflows.acceptance import accepted
-from workflows.children import start_abandoned
 from workflows.clock import BillingClock
-from workflows.payment_collection import CollectionState, PaymentCollectionWorkflow
+from workflows.collection_starts import IssuedInvoice, start_collection
 
 
 @dataclass
@@ -37,6 +35,8 @@ class CloseState:
     grace_period_end: datetime
     clock_id: str | None = None
     clock_now: datetime | None = None
+    turn_seconds: float = 0.0
+    """How long after that its turn comes, in wall time."""
 
 
 @workflow.defn(name="InvoiceClose")
@@ -53,7 +53,7 @@ class InvoiceCloseWorkflow:
     @workflow.run
     async def run(self, state: CloseState) -> str:
         """Returns the invoice's state when it was handed over."""
-        await self._clock.until(state.grace_period_end)
+        await self._clock.until(self._clock.turn(state.grace_period_end, state.turn_seconds))
         self._phase = "drafting"
         drafted = await workflow.execute_local_activity_method(
             InvoiceActivities.draft_invoice,
@@ -112,21 +112,13 @@ class InvoiceCloseWorkflow:
 
     async def _collect(self, customer_id: str) -> None:
         state = self._state
-        await start_abandoned(
-            PaymentCollectionWorkflow.run,
-            CollectionState(
-                collection_id=state.invoice_id,
+        await start_collection(
+            IssuedInvoice(
+                invoice_id=state.invoice_id,
+                customer_id=customer_id,
+                subscription_id=state.subscription_id,
                 merchant_id=state.merchant_id,
                 clock_id=state.clock_id,
                 clock_now=self._clock.bound_now,
-            ),
-            workflow_id=collection_workflow_id(state.invoice_id),
-            summary=f"collect {state.invoice_id}",
-            attributes=attributes.typed(
-                merchant_id=state.merchant_id,
-                customer_id=customer_id,
-                subscription_id=state.subscription_id,
-                invoice_id=state.invoice_id,
-                clock_id=state.clock_id,
-            ),
+            )
         )

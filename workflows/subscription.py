@@ -12,7 +12,6 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.collecting import collection_workflow_id
     from activities.subscription_changes import ChangeSubscription, SubscriptionChanges
     from activities.subscription_endings import Terminate
     from activities.subscription_periods import close_workflow_id
@@ -26,12 +25,12 @@ with workflow.unsafe.imports_passed_through():
     )
     from activities.test_clocks import Tick, TickAnswer
 
-from workflows import attributes, options
+from workflows import attributes, options, priorities
 from workflows.acceptance import accepted
-from workflows.children import start_abandoned
+from workflows.children import Child, start_abandoned
 from workflows.clock import BillingClock, earliest, has_long_history
+from workflows.collection_starts import IssuedInvoice, start_collection
 from workflows.invoice_close import CloseState, InvoiceCloseWorkflow
-from workflows.payment_collection import CollectionState, PaymentCollectionWorkflow
 
 PERIODS_PER_RUN = 24
 
@@ -222,8 +221,12 @@ class SubscriptionWorkflow:
         self._set_phase("active")
         end, began = earliest(view.next_boundary, view.ending_at), self._clock.now()
         due = earliest(end, view.next_reminder)
+        # A boundary comes for many at once; it ends when it is to end.
+        turn = view.next_boundary and self._clock.turn(view.next_boundary, view.turn_seconds)
         await self._clock.until(
-            end, lambda: bool(self._requests) or self._restarts(), aside=view.next_reminder
+            earliest(turn, view.ending_at),
+            lambda: bool(self._requests) or self._restarts(),
+            aside=view.next_reminder,
         )
         is_over = self._has_come(end)
         # A boundary that has come is billed as one, however late, before anything else happens.
@@ -366,35 +369,30 @@ class SubscriptionWorkflow:
                     clock_id=state.clock_id,
                     clock_now=self._clock.bound_now,
                 ),
-                workflow_id=close_workflow_id(state.subscription_id, closing.sequence_number),
-                summary=f"close period {closing.sequence_number} of {state.subscription_id}",
-                attributes=attributes.typed(
-                    merchant_id=state.merchant_id,
-                    customer_id=rolled.view.customer_id,
-                    subscription_id=state.subscription_id,
-                    invoice_id=closing.invoice_id,
-                    clock_id=state.clock_id,
+                Child(
+                    workflow_id=close_workflow_id(state.subscription_id, closing.sequence_number),
+                    summary=f"close period {closing.sequence_number} of {state.subscription_id}",
+                    attributes=attributes.typed(
+                        merchant_id=state.merchant_id,
+                        customer_id=rolled.view.customer_id,
+                        subscription_id=state.subscription_id,
+                        invoice_id=closing.invoice_id,
+                        clock_id=state.clock_id,
+                    ),
+                    priority=priorities.of("InvoiceClose", state.merchant_id),
                 ),
             )
         return rolled.view
 
     async def _collect(self, invoice_id: str, customer_id: str) -> None:
         state = self._state
-        await start_abandoned(
-            PaymentCollectionWorkflow.run,
-            CollectionState(
-                collection_id=invoice_id,
+        await start_collection(
+            IssuedInvoice(
+                invoice_id=invoice_id,
+                customer_id=customer_id,
+                subscription_id=state.subscription_id,
                 merchant_id=state.merchant_id,
                 clock_id=state.clock_id,
                 clock_now=self._clock.bound_now,
-            ),
-            workflow_id=collection_workflow_id(invoice_id),
-            summary=f"collect {invoice_id}",
-            attributes=attributes.typed(
-                merchant_id=state.merchant_id,
-                customer_id=customer_id,
-                subscription_id=state.subscription_id,
-                invoice_id=invoice_id,
-                clock_id=state.clock_id,
-            ),
+            )
         )

@@ -50,6 +50,19 @@ async def of_subscription(
     return list(rows.all())
 
 
+async def due_at(
+    session: AsyncSession, merchant_id: str, instants: Collection[datetime]
+) -> dict[datetime, int]:
+    """How many of a merchant's invoices wait for each of these instants; 0 is left out."""
+    due = col(Invoice.next_action_at)
+    rows = await session.exec(
+        select(due, func.count())
+        .where(col(Invoice.merchant_id) == merchant_id, due.in_(instants))
+        .group_by(due)
+    )
+    return {instant: count for instant, count in rows if instant is not None}
+
+
 async def still_closing(
     session: AsyncSession, merchant_id: str, subscription_id: str
 ) -> list[Invoice]:

@@ -1,6 +1,7 @@
 """The outbox relay on a real Temporal server: what is owed is started, once, whatever happens."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,12 +9,12 @@ import pytest
 from temporalio.client import Client
 
 from activities.organizations import CreatedMerchant
-from activities.outbox import OutboxRelay
+from activities.outbox import OutboxRelay, Starting
 from local.temporal import running_temporal
 from models.base import new_id
 from models.database import Database
 from models.queries import outbox
-from workflows import attributes
+from workflows import attributes, priorities
 from workflows.connection import connect, register_search_attributes
 
 
@@ -28,13 +29,13 @@ async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cl
 
 
 def _relay(database: Database, client: Client) -> OutboxRelay:
-    return OutboxRelay(
-        database,
-        client,
+    starting = Starting(
         task_queue="nobody-polls",
         task_timeout=timedelta(seconds=5),
         attributes=attributes.pairs,
+        priorities=priorities.of,
     )
+    return OutboxRelay(database, client, starting)
 
 
 def _start(
@@ -51,6 +52,25 @@ def _start(
 async def _owe(database: Database, start: outbox.WorkflowStart) -> None:
     async with database.transaction() as session:
         await outbox.add(session, start)
+
+
+async def test_a_start_stands_where_its_kind_and_its_merchant_put_it(
+    database: Database, temporal: Client, merchant: CreatedMerchant
+) -> None:
+    start = _start(merchant, f"subscription/first-{merchant.merchant_id}")
+    close = replace(start, workflow_id=f"{start.workflow_id}/0", workflow_type="InvoiceClose")
+    async with database.transaction() as session:
+        for each in (start, close):
+            await outbox.add(session, each)
+    while await _relay(database, temporal).relay_once():
+        pass
+    levels = []
+    for workflow_id in (start.workflow_id, close.workflow_id):
+        described = await temporal.get_workflow_handle(workflow_id).describe()
+        priority = described.raw_description.workflow_execution_info.priority
+        assert priority.fairness_key == merchant.merchant_id
+        levels.append(priority.priority_key)
+    assert levels == [2, 4]
 
 
 async def test_what_is_owed_is_started_and_marked(

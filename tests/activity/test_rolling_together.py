@@ -18,6 +18,7 @@ from activities.organizations import CreateMerchant, OrganizationActivities
 from activities.subscription_endings import Terminate
 from activities.subscription_rolls import RollPeriod
 from activities.subscriptions import RolledPeriod, SubscriptionActivities, SubscriptionRef
+from billing.turns import TOGETHER
 from models.audit import Acting, acting
 from models.database import Database
 from models.plans import PlanVersion
@@ -273,6 +274,27 @@ async def _count(database: Database, rolls: Sequence[RollPeriod], way: Way = tog
     answers = await way(SubscriptionActivities(database), rolls)
     assert all(isinstance(each, RolledPeriod) for each in answers)
     return len(statements)
+
+
+async def test_in_wall_time_they_take_turns_by_the_second(fresh_url: str) -> None:
+    """One that waits for the instant already comes first; a test clock knows no turns."""
+    async with opened(fresh_url) as database:
+        shop = await _shop(database)
+        first, *rest, on_a_clock = [
+            await _subscribed(database, await next_customer(database, shop), **terms)
+            for terms in [{"test_clock_id": None}] * (TOGETHER + 2) + [{}]
+        ]
+        alone = await one_by_one(SubscriptionActivities(database), [first])
+        others = await together(SubscriptionActivities(database), [*rest, on_a_clock])
+        owed = await _read(
+            database,
+            "SELECT argument->>'turn_seconds' FROM outbox WHERE workflow_type = 'InvoiceClose' "
+            "AND argument->>'clock_id' IS NULL",
+        )
+    found = [each.view.turn_seconds for each in alone + others if isinstance(each, RolledPeriod)]
+    assert (found[0], found[-1]) == (0, 0)
+    assert sorted(found[1:-1]) == [0] * (TOGETHER - 1) + [1] * 2
+    assert sorted(float(turn) for (turn,) in owed) == [0] * TOGETHER + [1] * 2
 
 
 async def test_one_that_fails_fails_alone(fresh_url: str) -> None:

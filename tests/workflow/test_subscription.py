@@ -51,6 +51,7 @@ class FakeBilling:
     story: list[tuple[str, datetime]] = field(default_factory=list)
     reminds: timedelta | None = None
     """How long before a boundary; None: not at all."""
+    turn_seconds: float = 0.0
     on_clock: bool = False
     """Then what closes is the clock's to start."""
 
@@ -73,6 +74,7 @@ class FakeBilling:
             sequence_number=self.index,
             ending_at=self.ending_at,
             next_reminder=self.next_reminder(),
+            turn_seconds=self.turn_seconds,
         )
 
     def next_reminder(self) -> datetime | None:
@@ -95,6 +97,7 @@ class FakeBilling:
             merchant_id="org_1",
             subscription_id="sub_1",
             grace_period_end=closing.grace_period_end,
+            turn_seconds=self.turn_seconds,
         )
         if not self.on_clock:
             await _owed(client, InvoiceCloseWorkflow.run, state, f"invoice-close/sub_1/{number}")
@@ -254,6 +257,20 @@ async def test_every_period_closes_after_its_grace(
     for index, end in enumerate(ends, start=1):
         assert billing.when(f"issued inv_{index}") == [end + GRACE]
         assert billing.when(f"collecting inv_{index}") == [end + GRACE]
+
+
+async def test_what_ends_for_many_at_once_is_dealt_with_in_turn(
+    simulation: Simulation, working: Working
+) -> None:
+    now = (await simulation.now()).replace(microsecond=0)
+    turn = timedelta(minutes=5)
+    billing = FakeBilling(anchor=now, turn_seconds=turn.total_seconds())
+    async with working(billing.activities(simulation.client)):
+        await _start(simulation)
+        await simulation.sleep(boundary(now, MONTH, 1) - now + GRACE + timedelta(hours=1))
+    ended = boundary(now, MONTH, 1)
+    assert billing.when("rolled") == [ended + turn]
+    assert billing.when("issued inv_1") == [ended + GRACE + turn]
 
 
 async def test_an_unpaid_first_invoice_expires(simulation: Simulation, working: Working) -> None:
