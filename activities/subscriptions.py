@@ -112,9 +112,15 @@ class SubscriptionActivities:
 
     @activity.defn
     async def view_subscription(self, ref: SubscriptionRef) -> SubscriptionView:
-        """Reads what the workflow waits for."""
+        """Reads what the workflow waits for.
+
+        A first invoice that was paid before the workflow began activates it here: who told of the
+        payment found nobody to tell.
+        """
         async with self._database.transaction() as session:
-            return await _view(session, await _found(session, ref))
+            subscription = await _found(session, ref)
+            await _follow_payment(session, subscription, ref.now)
+            return await _view(session, subscription)
 
     @activity.defn
     async def activate_subscription(self, ref: SubscriptionRef) -> SubscriptionView:
@@ -252,10 +258,7 @@ class SubscriptionActivities:
         """Ends it: usage and arrears up to now are billed, advance fees are not refunded."""
         async with self._database.transaction() as session:
             subscription = await _found(session, _ref(command))
-            if await _paid_first(session, subscription):
-                await periods.activate(
-                    session, await drafts.terms_of(session, subscription), command.now
-                )
+            await _follow_payment(session, subscription, command.now)
             if subscription.status == "pending_payment":
                 await endings.end_pending(session, subscription, command)
             if subscription.status == "active":
@@ -297,6 +300,12 @@ async def _paid_first(session: AsyncSession, subscription: Subscription) -> bool
         return False
     first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
     return first is not None and first.status == "PAID"
+
+
+async def _follow_payment(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
+    """What the news would bring about, were it there already."""
+    if await _paid_first(session, subscription):
+        await periods.activate(session, await drafts.terms_of(session, subscription), now)
 
 
 async def _view(

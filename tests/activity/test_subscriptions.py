@@ -258,6 +258,23 @@ async def test_a_paid_first_invoice_activates_even_at_expiry(
     assert [(row.sequence_number, row.status) for row in rows] == [(0, "PAID"), (1, "ACTIVE")]
 
 
+async def test_one_that_was_paid_before_its_workflow_began_is_active_at_its_first_look(
+    database: Database, merchant: CreatedMerchant
+) -> None:
+    """Who told of the payment found no workflow; on a test clock nothing else would wake it."""
+    shop = await open_shop(database, merchant.merchant_id)
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    ref = _ref(shop, made.subscription_id)
+    assert (await activities.view_subscription(ref)).status == "pending_payment"
+    (first,) = await _invoices(database, shop, made.subscription_id)
+    await _mark_paid(database, first)
+    for _ in range(2):
+        assert (await activities.view_subscription(ref)).status == "active"
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == [(0, "PAID"), (1, "ACTIVE")]
+
+
 async def test_termination_cuts_the_running_window_once(
     database: Database, merchant: CreatedMerchant
 ) -> None:
