@@ -40,9 +40,9 @@ async def _recorded_before_work(handle: WorkflowHandle[Any, Any]) -> list[bool]:
     return found
 
 
-async def _waits(handle: WorkflowHandle[Any, Any]) -> None:
-    """Its first task is over, in which it reads what is to be collected: that is no work yet."""
-    while (await handle.query(PaymentCollectionWorkflow.state))["phase"] != "collecting":  # noqa: ASYNC110 - a query is asked
+async def _waits(handle: WorkflowHandle[Any, Any], phase: str) -> None:
+    """Its first task is over, in which it reads its rows: that is not yet what is asked for."""
+    while (await handle.query("state"))["phase"] != phase:  # noqa: ASYNC110 - a query is asked
         await asyncio.sleep(0.05)
 
 
@@ -57,7 +57,7 @@ async def test_a_payment_is_recorded_before_it_is_attempted(
             id="payment/inv_1",
             task_queue=BILLING_QUEUE,
         )
-        await _waits(handle)
+        await _waits(handle, "collecting")
         paid = await handle.execute_update(PaymentCollectionWorkflow.pay_now, PayNow(CARD))
         assert paid.status == "succeeded"
         assert await _recorded_before_work(handle) == [True]
@@ -74,6 +74,7 @@ async def test_a_termination_is_recorded_before_it_is_written(
             id="subscription/sub_1",
             task_queue=BILLING_QUEUE,
         )
+        await _waits(handle, "active")
         request = TerminateNow(reason="moving on", terminated_by="org_1")
         await handle.execute_update(SubscriptionWorkflow.terminate, request)
         assert billing.status == "terminated"
