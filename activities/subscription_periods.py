@@ -1,5 +1,7 @@
 """How a subscription's invoices follow each other; it rates nothing and waits for nothing."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,11 +9,11 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import entitlements
-from billing import turns
 from billing.durations import parse_duration
 from billing.errors import InvalidValue, NotFound
 from billing.ids import derived_id
 from billing.periods import Period
+from billing.turns import turn_seconds
 from models.invoices import Invoice
 from models.organizations import Merchant
 from models.queries import drafts, invoices, organizations, plans, subscriptions
@@ -167,7 +169,7 @@ async def cut(session: AsyncSession, terms: Terms, invoice: Invoice, cut: Cut) -
 async def _hand_to_close(
     session: AsyncSession, subscription: Subscription, invoice: Invoice, grace: Period
 ) -> None:
-    turn = await turn_at(session, subscription, waited_for(grace))
+    (turn,) = await turns_of(session, [(subscription, waited_for(grace))])
     await hand_over(session, [handover_of(subscription, invoice, grace.end, turn)])
 
 
@@ -181,14 +183,31 @@ def waited_for(grace: Period) -> datetime | None:
     return grace.end if grace.end > grace.start else None
 
 
-async def turn_at(
-    session: AsyncSession, subscription: Subscription, instant: datetime | None
-) -> float:
-    """How long after the instant its turn comes, in seconds; its own invoice waits for it too."""
-    if subscription.test_clock_id is not None or instant is None:
-        return 0.0
-    waiting = await invoices.due_at(session, subscription.merchant_id, [instant])
-    return turns.turn_seconds(waiting.get(instant, 1) - 1)
+async def turns_of(
+    session: AsyncSession, waiting: Sequence[tuple[Subscription, datetime | None]]
+) -> list[float]:
+    """How long after its instant the turn of each comes, in seconds: of one merchant's.
+
+    Their own invoices wait for these instants already: those that came before them go first, then
+    they themselves in order. None: it waits for nothing.
+    """
+    instants = {
+        instant
+        for subscription, instant in waiting
+        if instant is not None and subscription.test_clock_id is None
+    }
+    if not instants:
+        return [0.0] * len(waiting)
+    others = Counter(await invoices.due_at(session, waiting[0][0].merchant_id, instants))
+    others.subtract(instant for _, instant in waiting if instant in instants)
+    found = []
+    for subscription, instant in waiting:
+        if instant is None or subscription.test_clock_id is not None:
+            found.append(0.0)
+            continue
+        found.append(turn_seconds(max(others[instant], 0)))
+        others[instant] += 1
+    return found
 
 
 async def activate(session: AsyncSession, terms: Terms, now: datetime) -> None:

@@ -3,7 +3,6 @@
 It writes what `subscription_periods.roll` writes, a statement a table. It waits for nothing.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import subscription_periods as periods
 from activities import subscription_reminders as reminders
-from billing.turns import turn_seconds
 from models.invoices import Invoice
 from models.queries import drafts, invoices, subscriptions
 from models.queries.drafts import Terms
@@ -88,22 +86,20 @@ async def roll_all(
     assert len(added) == len(opened), "an invoice follows one that is still open"
     pairs = [(each.terms, invoice) for each, invoice in zip(plain, opened, strict=True)]
     told_at = await reminders.next_reminders(session, merchant_id, pairs)
-    closing_turns = await _turns(
-        session,
-        merchant_id,
-        [(each.terms, periods.waited_for(periods.grace_of(each.invoice))) for each in plain],
-    )
+    closing = [
+        (each.terms.subscription, periods.waited_for(periods.grace_of(each.invoice)))
+        for each in plain
+    ]
+    opening = [(terms.subscription, invoice.next_action_at) for terms, invoice in pairs]
+    turns = await periods.turns_of(session, closing + opening)
     await hand_over(
         session,
         [
             periods.handover_of(
                 each.terms.subscription, each.invoice, each.invoice.grace_period_end, turn
             )
-            for each, turn in zip(plain, closing_turns, strict=True)
+            for each, turn in zip(plain, turns[: len(plain)], strict=True)
         ],
-    )
-    opened_turns = await _turns(
-        session, merchant_id, [(terms, invoice.next_action_at) for terms, invoice in pairs]
     )
     return {
         each.command: Rolled(
@@ -113,34 +109,8 @@ async def roll_all(
             next_reminder=told_at.get(invoice.id),
             turn_seconds=turn,
         )
-        for each, invoice, turn in zip(plain, opened, opened_turns, strict=True)
+        for each, invoice, turn in zip(plain, opened, turns[len(plain) :], strict=True)
     }
-
-
-async def _turns(
-    session: AsyncSession, merchant_id: str, waiting: Sequence[tuple[Terms, datetime | None]]
-) -> list[float]:
-    """What `subscription_periods.turn_at` tells each: those that came before them, then in order.
-
-    All of them wait for their instants already.
-    """
-    instants = {
-        instant
-        for terms, instant in waiting
-        if instant is not None and terms.subscription.test_clock_id is None
-    }
-    if not instants:
-        return [0.0] * len(waiting)
-    others = Counter(await invoices.due_at(session, merchant_id, instants))
-    others.subtract(instant for _, instant in waiting if instant in instants)
-    found = []
-    for terms, instant in waiting:
-        if instant is None or terms.subscription.test_clock_id is not None:
-            found.append(0.0)
-            continue
-        found.append(turn_seconds(others[instant]))
-        others[instant] += 1
-    return found
 
 
 async def _plain(

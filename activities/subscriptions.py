@@ -1,7 +1,7 @@
 """Subscription transactions: create, activate, roll a period over, terminate; no waiting here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.errors import UniqueViolation
@@ -151,11 +151,8 @@ class SubscriptionActivities:
         """
         async with self._database.transaction() as session:
             subscription = await _found(session, ref)
-            if await _paid_first(session, subscription):
-                await periods.activate(
-                    session, await drafts.terms_of(session, subscription), ref.now
-                )
-            elif subscription.status == "pending_payment":
+            await _follow_payment(session, subscription, ref.now)
+            if subscription.status == "pending_payment":
                 ending = Terminate(
                     merchant_id=ref.merchant_id,
                     subscription_id=ref.subscription_id,
@@ -294,17 +291,12 @@ async def _found(session: AsyncSession, ref: SubscriptionRef) -> Subscription:
     return subscription
 
 
-async def _paid_first(session: AsyncSession, subscription: Subscription) -> bool:
-    """Whether it is still pending although its first invoice is paid (the news is on its way)."""
-    if subscription.status != "pending_payment":
-        return False
-    first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
-    return first is not None and first.status == "PAID"
-
-
 async def _follow_payment(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
-    """What the news would bring about, were it there already."""
-    if await _paid_first(session, subscription):
+    """Activates one that is pending although its first invoice is paid: the news is on its way."""
+    if subscription.status != "pending_payment":
+        return
+    first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
+    if first is not None and first.status == "PAID":
         await periods.activate(session, await drafts.terms_of(session, subscription), now)
 
 
@@ -319,16 +311,18 @@ async def _view(
     if subscription.status == "pending_payment":
         first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
     next_reminder = await reminders.next_reminder(session, terms, current)
-    view = _view_of(terms, current, first=first, next_reminder=next_reminder)
-    if view.next_boundary is None:
-        return view
-    turn = await periods.turn_at(session, subscription, view.next_boundary)
-    return replace(view, turn_seconds=turn)
+    boundary = None if current is None else current.next_action_at
+    (turn,) = await periods.turns_of(session, [(subscription, boundary)])
+    return _view_of(terms, current, first=first, next_reminder=next_reminder, turn_seconds=turn)
 
 
 def _rolled(rolled: rolls.Rolled) -> RolledPeriod:
-    view = _view_of(rolled.terms, rolled.opened, next_reminder=rolled.next_reminder)
-    view = replace(view, turn_seconds=rolled.turn_seconds)
+    view = _view_of(
+        rolled.terms,
+        rolled.opened,
+        next_reminder=rolled.next_reminder,
+        turn_seconds=rolled.turn_seconds,
+    )
     return RolledPeriod(closing=periods.closing_of(rolled.closing), view=view)
 
 
@@ -338,6 +332,7 @@ def _view_of(
     *,
     first: Invoice | None = None,
     next_reminder: datetime | None,
+    turn_seconds: float,
 ) -> SubscriptionView:
     """What is told of it: `current` is its open invoice, `first` the one that is to be paid."""
     subscription = terms.subscription
@@ -353,6 +348,7 @@ def _view_of(
         sequence_number=0 if current is None else current.sequence_number,
         ending_at=subscription.ending_at,
         next_reminder=next_reminder,
+        turn_seconds=turn_seconds,
     )
 
 

@@ -83,7 +83,7 @@ def _is_deep(text: bytes, events: Sequence[RawEvent]) -> bool:
     own = 2 * (len(events) - 1)
     if text.count(b"{") + text.count(b"[") <= own + event_reading.BRACKETS_MAX:
         return False
-    return any(event_reading.is_deep(event.data) for event in events)
+    return any(event_reading.is_deep(bytes(event.data)) for event in events)
 
 
 def _contents(raw: Sequence[msgspec.Raw]) -> Sequence[_Content] | None:

@@ -75,7 +75,7 @@ def read(text: bytes | msgspec.Raw, merchant_id: str) -> Reading | None:
     try:
         event = _EVENT.decode(text)
         content = bytes(event.data)
-        if _is_deep(content):
+        if is_deep(content):
             return None
         if is_plain(text):
             return _usual(event, content, merchant_id)
@@ -92,12 +92,8 @@ def is_plain(text: bytes) -> bool:
     return text.isascii() and b"\\" not in text and b"\x7f" not in text
 
 
-def is_deep(content: msgspec.Raw) -> bool:
+def is_deep(text: bytes) -> bool:
     """Whether a text has more brackets than are stored."""
-    return _is_deep(bytes(content))
-
-
-def _is_deep(text: bytes) -> bool:
     return text.count(b"{") + text.count(b"[") > BRACKETS_MAX
 
 

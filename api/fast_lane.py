@@ -87,13 +87,16 @@ class FastLane:
 
 
 async def _read_on(message: Message, receive: Receive) -> tuple[list[Message], bytes | None]:
-    """What came, from this message on, and the body if it is whole and not far too large."""
+    """What came, from this message on, and its body; None: its sender has gone.
+
+    What is too large for the app is not read to its end.
+    """
     messages, size = [message], len(message.get("body", b""))
     while message.get("more_body", False) and size <= intake.BODY_BYTES_MAX:
         message = await receive()
         messages.append(message)
         size += len(message.get("body", b""))
-    if message["type"] != "http.request" or size > intake.BODY_BYTES_MAX:
+    if message["type"] != "http.request":
         return messages, None
     return messages, b"".join(message.get("body", b"") for message in messages)
 

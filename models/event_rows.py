@@ -109,7 +109,7 @@ def _id(merchant_id: str, source: str, key: str) -> str:
 
 def _ids(merchant_id: str, sources: Sequence[str], keys: Sequence[str]) -> list[str]:
     """The ids of one merchant's events."""
-    return list(map(_id, repeat(merchant_id), sources, keys))
+    return [_id(merchant_id, source, key) for source, key in zip(sources, keys, strict=True)]
 
 
 def _checksum(properties: msgspec.Raw, about: _About) -> int:
