@@ -1,19 +1,22 @@
 """The connection to PostgreSQL: an engine, transactions, and nothing about any table."""
 
+import select
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -32,6 +35,8 @@ CONNECT_SECONDS = 3
 # it later (docs/adr/0062).
 _OPTIONS = "-c timezone=UTC -c random_page_cost=1.1 -c enable_seqscan=off"
 PREPARED_MAX = 256
+TRUSTED_SECONDS = 5.0
+"""How long a connection may rest and still be taken for whole, unless its socket says otherwise."""
 ANSWER_SECONDS = 15
 """How long a statement of a hot path may take before its caller is told to come again."""
 
@@ -95,10 +100,31 @@ def _keep_many_prepared(connection: Any, _record: object) -> None:
     connection.driver_connection.prepared_max = PREPARED_MAX
 
 
+def _note_rest(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _check(connection: Any, record: ConnectionPoolEntry, _proxy: object, dialect: Dialect) -> None:
+    """Finds a connection that its server has closed before it is used; it is then made anew.
+
+    A server that goes, or is killed, says so on the socket: that costs no question. One that rests
+    for longer may have been dropped in silence on its way, and is asked.
+    """
+    rests_since = record.info.get("rests_since", 0.0)
+    waiting = select.poll()
+    waiting.register(connection.driver_connection.pgconn.socket, select.POLLIN)
+    if not waiting.poll(0) and time.monotonic() - rests_since < TRUSTED_SECONDS:
+        return
+    try:
+        dialect.do_ping(connection)
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
+
+
 class Database:
     """A pool of connections; a transaction commits when its block ends and rolls back if it raises.
 
-    A connection that a restarted server closed is noticed before it is used (`pool_pre_ping`).
+    A connection that a restarted server closed is noticed before it is used.
     """
 
     def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
@@ -108,7 +134,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
-            pool_pre_ping=True,
             # The connection that worked last has its statements prepared.
             pool_use_lifo=True,
             # Values stay out of error messages and so out of logs.
@@ -120,7 +145,10 @@ class Database:
                 "prepare_threshold": 1,
             },
         )
-        event.listen(self._engine.sync_engine, "connect", _keep_many_prepared)
+        engine = self._engine.sync_engine
+        event.listen(engine, "connect", _keep_many_prepared)
+        event.listen(engine, "checkin", _note_rest)
+        event.listen(engine, "checkout", partial(_check, dialect=engine.dialect))
         self._idle: list[psycopg.AsyncConnection[Any]] = []
         self._lent: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
 
