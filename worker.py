@@ -132,6 +132,8 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             UsageRollupActivities(database).roll_up_usage,
         ],
         workflow_runner=workflow_runner(),
+        # No payload lies outside of its history: with more at once, each becomes a task of its own.
+        max_workflow_task_external_storage_concurrency=1,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         interceptors=[Refusals(), Signatures()],
         graceful_shutdown_timeout=timedelta(seconds=5),

@@ -4,16 +4,14 @@ Every expected fault is one line on standard error and a non-zero exit status.
 """
 
 import asyncio
-import gc
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from local import collector
 from local.child import LocalFault
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ def dev(  # noqa: PLR0913 - one parameter an option
 def api() -> None:
     """Serve the HTTP API on DURABILL_API_HOST and DURABILL_API_PORT."""
     settings = _settings()
-    with _long_lived():
+    with collector.loading():
         from api.app import create_app, served
         from local.serve import serve
 
@@ -81,11 +79,12 @@ def api() -> None:
 def worker() -> None:
     """Run the Temporal worker: workflows and activities."""
     settings = _settings()
-    with _long_lived():
+    with collector.loading():
         import uvloop
 
         from worker import run as run_worker
 
+    collector.settle()
     uvloop.run(run_worker(settings))
 
 
@@ -192,20 +191,6 @@ def gateway_charges(*, as_json: Json = False) -> None:
     if charges is None:
         raise LocalFault(f"no gateway answers at {url} (DURABILL_GATEWAY_URL)")
     _print(charges, as_json=as_json)
-
-
-@contextmanager
-def _long_lived() -> Iterator[None]:
-    """What is made here lives as long as the process: the collector need not look at it.
-
-    Not looking while the modules are imported makes a start a fifth shorter.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _settings() -> "Settings":

@@ -1,15 +1,13 @@
 """Serving an application with uvicorn until a signal; which application is not its concern."""
 
-import gc
 from typing import Any
 
 import uvicorn
 
+from local import collector
 from local.child import LocalFault
 
 _GRACE_SECONDS = 8
-_COLLECT_AT = (50_000, 20, 20)
-"""So many new objects before the collector looks at them; Python's own are 700, 10 and 10."""
 
 
 def serve(application: Any, host: str, port: int) -> None:
@@ -25,11 +23,7 @@ def serve(application: Any, host: str, port: int) -> None:
         server_header=False,
     )
     server = uvicorn.Server(config)
-    # What has been loaded by now stays; the collector need not walk through it again and again.
-    gc.collect()
-    gc.freeze()
-    # Requests that wait look like garbage that piles up; hardly any of it ever is.
-    gc.set_threshold(*_COLLECT_AT)
+    collector.settle()
     try:
         server.run()
     except SystemExit:
