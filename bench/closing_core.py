@@ -26,6 +26,7 @@ from api.app import create_app
 from bench import crowd, stage
 from bench.crowd import MODELS, Sold
 from billing import pricing
+from local import collector
 from models.audit import Acting, acting
 from models.database import Database
 from settings import Settings
@@ -46,6 +47,7 @@ GROUP BY subject, type
 
 def measure() -> dict[str, float]:
     """Micros of CPU of an invoice's steps, by process, and invoices per CPU second."""
+    collector.settle()
     with stage.staged() as here:
         return asyncio.run(_measure(here))
 
@@ -138,7 +140,7 @@ async def _spent(
     measured = []
     for groups in rounds:
         statements, members = 0, sum(len(group) for group in groups)
-        client, postgres, began = time.process_time(), here.postgres_seconds(), time.perf_counter()
+        postgres, began, client = here.postgres_seconds(), time.perf_counter(), time.process_time()
         for group in groups:
             await asyncio.gather(*(step(member) for member in group))
         micros = (time.process_time() - client) / members * 1e6
@@ -159,7 +161,7 @@ async def _spent(
 def _floor(here: stage.Stage, sold: Sold) -> dict[str, float]:
     """Reading and pricing in chunks: what a set-based close could not go below."""
     with psycopg.connect(here.url, autocommit=True) as connection:
-        client, postgres = time.process_time(), here.postgres_seconds()
+        postgres, client = here.postgres_seconds(), time.process_time()
         priced = 0
         for first in range(0, len(sold.customers), CHUNK):
             subjects = sold.customers[first : first + CHUNK]
@@ -170,7 +172,8 @@ def _floor(here: stage.Stage, sold: Sold) -> dict[str, float]:
                 pricing.rate(kind, MODELS[kind], Decimal(quantity))
                 priced += 1
         assert priced == len(sold.customers) * len(MODELS)
+        client_seconds = time.process_time() - client
         return {
-            "floorClientMicros": (time.process_time() - client) / len(sold.customers) * 1e6,
+            "floorClientMicros": client_seconds / len(sold.customers) * 1e6,
             "floorPostgresMicros": (here.postgres_seconds() - postgres) / len(sold.customers) * 1e6,
         }

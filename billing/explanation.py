@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from billing.allowance_documents import burned_document, kept_burned
@@ -64,8 +65,9 @@ def document_of(line: RatedLine) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _window_document(window: Period) -> list[str]:
-    return [window.start.isoformat(), window.end.isoformat()]
+@lru_cache(maxsize=1_024)
+def _window_document(window: Period) -> tuple[str, str]:
+    return window.start.isoformat(), window.end.isoformat()
 
 
 def _billed_document(billed: Billed) -> dict[str, str | None]:

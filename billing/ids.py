@@ -21,11 +21,9 @@ def derived_id(prefix: str, *parts: str | int) -> str:
     32 hex digits of SHA-256 over the prefix and the parts; each part is length-prefixed, so that
     ("ab", "c") and ("a", "bc") differ.
     """
-    digest = hashlib.sha256(prefix.encode())
-    for part in parts:
-        text = str(part).encode()
-        digest.update(f"|{len(text)}:".encode() + text)
-    return f"{prefix}_{digest.hexdigest()[:32]}"
+    texts = [str(part) for part in parts]
+    named = prefix + "".join([f"|{len(text.encode())}:{text}" for text in texts])
+    return f"{prefix}_{hashlib.sha256(named.encode()).hexdigest()[:32]}"
 
 
 def request_digest(command: Request) -> str:

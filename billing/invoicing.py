@@ -114,9 +114,12 @@ def summed(lines: Iterable[Amounts], currency: str, behavior: TaxBehavior) -> Su
     price, tax = _sums(lines)
     rounded_tax = round_half_up(tax, digits)
     subtotal = round_half_up(price, digits)
-    is_same_sign = (price < 0) == (tax < 0)
-    are_ties = _is_tie(price, digits) and _is_tie(tax, digits)
-    is_double_tie = behavior == "inclusive" and are_ties and is_same_sign
+    is_double_tie = (
+        behavior == "inclusive"
+        and (price < 0) == (tax < 0)
+        and _is_tie(price, digits)
+        and _is_tie(tax, digits)
+    )
     with exact():
         if is_double_tie:
             # Plus zero: a negative zero loses its sign.

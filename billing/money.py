@@ -17,6 +17,7 @@ from decimal import (
     localcontext,
 )
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from billing.currencies import minor_unit
@@ -42,14 +43,19 @@ def context_of(digits: int) -> Context:
     return context
 
 
+@lru_cache
+def _unit(digits: int) -> Decimal:
+    """The smallest amount with so many decimals."""
+    return Decimal(1).scaleb(-digits)
+
+
 def round_half_up(amount: Decimal, digits: int) -> Decimal:
     """The amount with so many decimals, ties away from zero; zero has no sign."""
     too_large = amount and amount.adjusted() + digits >= MONEY_CONTEXT.prec - 1
     if too_large or not amount.is_finite():
         raise InvalidValue("The amount is too large to be rounded", field="amount")
-    with exact():
-        rounded = amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
-        return rounded or abs(rounded)
+    rounded = amount.quantize(_unit(digits), rounding=ROUND_HALF_UP, context=MONEY_CONTEXT)
+    return rounded or rounded.copy_abs()
 
 
 def check_bookable(amount: Decimal) -> None:

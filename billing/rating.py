@@ -259,11 +259,18 @@ def rate_measure(charge: Charge, measure: Measure, behavior: TaxBehavior) -> Rat
     else:
         before, quantity = measured(charge, measure), measure.adjusted
         rated = _rated(price, quantity)
-    origin = Origin(charge.cycle, measured=before, period=charge.period)
-    if price.kind != "fee":
-        usage, uses = measure.usage, measure.uses
-        origin = replace(origin, usage=usage, event_count=measure.event_count, uses=uses)
-        origin = replace(origin, burned=measure.burned)
+    if price.kind == "fee":
+        origin = Origin(charge.cycle, measured=before, period=charge.period)
+    else:
+        origin = Origin(
+            charge.cycle,
+            usage=measure.usage,
+            event_count=measure.event_count,
+            uses=measure.uses,
+            measured=before,
+            period=charge.period,
+            burned=measure.burned,
+        )
     part = proration.fraction(charge.window, charge.cycle)
     amount = proration.share(rated.amount, part)
     taxed = apply_tax(amount, price.tax_rate, behavior, in_scope=price.in_scope)

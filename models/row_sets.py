@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, DateTime, Text, func, literal, text
+from sqlalchemy import ColumnElement, DateTime, Text, cast, func, literal, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.types import NullType
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -25,11 +26,14 @@ Row = Mapping[str, Any]
 T = TypeVar("T", bound=SQLModel)
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ENCODER = msgspec.json.Encoder()
+_PACKED = NullType()
+_AS_THEY_ARE = {str, type(None)}
 
 
 def is_among(column: Any, values: Collection[str]) -> ColumnElement[bool]:
     """Whether a column of text has one of these values: the same statement for any number."""
-    among: ColumnElement[bool] = column == func.any(literal(list(values), ARRAY(Text)))
+    array = cast(literal(packing.texts(list(values)), _PACKED), ARRAY(Text))
+    among: ColumnElement[bool] = column == func.any(array)
     return among
 
 
@@ -109,11 +113,11 @@ async def _run(session: AsyncSession, statement: TextClause, values: dict[str, A
 
 
 def _arrays(table: type[SQLModel], names: Sequence[str], rows: Sequence[Row]) -> dict[str, Any]:
-    found = {}
-    for name in names:
-        pack = _packer(table, name)
-        found[f"a_{name}"] = pack([row[name] for row in rows])
-    return found
+    columns = zip(*[[row[name] for name in names] for row in rows], strict=True)
+    return {
+        f"a_{name}": _packer(table, name)(values)
+        for name, values in zip(names, columns, strict=True)
+    }
 
 
 @lru_cache(maxsize=1_024)
@@ -129,6 +133,8 @@ def _documents(values: Sequence[Any]) -> packing.Packed:
 
 
 def _texts(values: Sequence[Any]) -> packing.Packed:
+    if set(map(type, values)) <= _AS_THEY_ARE:
+        return packing.texts(values)
     return packing.texts([_text(value) for value in values])
 
 

@@ -4,7 +4,7 @@ Whatever is peculiar about an invoice is left to `drafts`, which reads it alone;
 same rules, so that it makes no difference to an amount.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -25,32 +25,38 @@ NO_OVERLAYS = Overlays([], PriceSet([], {}, {}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """What falls due at a boundary; invoices whose terms and boundary are alike share it."""
+
+    step: Step
+    sets: Mapping[str, PriceSet]
+    charges: Sequence[Charge]
+    metered: Sequence[tuple[BillableMetric, Period]]
+    """What is read by meter, and for which window."""
+
+    @property
+    def is_tallied(self) -> bool:
+        """Whether tallies say all that its meters have to."""
+        return all(usage_tallies.is_tallied(*each) for each in self.metered)
+
+
+@dataclass(frozen=True, slots=True)
 class _Owing:
     """An invoice with what falls due on it, before any usage is read."""
 
     terms: Terms
     invoice: Invoice
-    step: Step
-    sets: Mapping[str, PriceSet]
-    charges: Sequence[Charge]
+    due: _Due
 
-    @property
-    def metered(self) -> list[tuple[BillableMetric, Period]]:
-        """What is read by meter, and for which window."""
-        metrics = {key: each for one in self.sets.values() for key, each in one.metrics.items()}
-        return [
-            (metrics[charge.price.source_id], charge.window)
-            for charge in self.charges
-            if charge.price.kind == "metric"
-        ]
-
-    def owner(self, window: Period) -> Owner:
-        return Owner(
-            customer_id=self.terms.customer.id,
-            subscription_id=self.terms.subscription.id,
-            external_id=self.terms.customer.external_id,
-            window=window,
-        )
+    def owners(self) -> Iterator[Owner]:
+        """Whose usage is read for it, a window each."""
+        for window in {window for _, window in self.due.metered}:
+            yield Owner(
+                customer_id=self.terms.customer.id,
+                subscription_id=self.terms.subscription.id,
+                external_id=self.terms.customer.external_id,
+                window=window,
+            )
 
 
 async def of_invoices(
@@ -61,23 +67,20 @@ async def of_invoices(
     watermark = await invoices.snapshot(session)
     peculiar = await peculiarities.among(session, merchant_id, asked)
     plain = [pair for pair in asked if pair[1].id not in peculiar]
-    owing = [
-        each
-        for each in await _owing(session, merchant_id, plain)
-        if all(usage_tallies.is_tallied(*metered) for metered in each.metered)
-    ]
-    types = {metric.event_type for each in owing for metric, _ in each.metered}
-    owners = {each.owner(window) for each in owing for _, window in each.metered}
-    tallies = await usage_tallies.tallies(session, merchant_id, list(owners), types)
+    owing = await _owing(session, merchant_id, plain)
+    types = {metric.event_type for each in owing for metric, _ in each.due.metered}
+    owners = [owner for each in owing for owner in each.owners()]
+    tallies = await usage_tallies.tallies(session, merchant_id, owners, types)
     paths = await usage_tallies.typed_paths(session, merchant_id, types)
     found = {}
     for each in owing:
         readings = _readings(each, tallies, paths)
         if readings is not None:
+            due = each.due
             facts = drafts.Facts(
-                charges=each.charges, sets=each.sets, readings=readings, watermark=watermark
+                charges=due.charges, sets=due.sets, readings=readings, watermark=watermark
             )
-            found[each.invoice.id] = drafts.rated(each.terms.on(each.invoice), [each.step], facts)
+            found[each.invoice.id] = drafts.rated(each.terms.on(each.invoice), [due.step], facts)
     return found
 
 
@@ -87,27 +90,52 @@ async def _owing(
     steps = [drafts.step_of(terms, invoice) for terms, invoice in asked]
     version_ids = {version_id for step in steps for version_id in step.version_ids}
     lines = await version_lines(session, merchant_id, version_ids)
-    known: dict[tuple[str, str], PriceSet] = {}
-    owing = []
-    for (terms, invoice), step in zip(asked, steps, strict=True):
-        sets = {each: _price_set(terms, each, lines[each], known) for each in step.version_ids}
+    shared = _Shared(lines)
+    owing = [
+        _Owing(terms, invoice, shared.due(terms, step))
+        for (terms, invoice), step in zip(asked, steps, strict=True)
+    ]
+    return [each for each in owing if each.due.is_tallied]
+
+
+class _Shared:
+    """What invoices of the same plan versions have in common, made once."""
+
+    def __init__(self, lines: Mapping[str, Sequence[VersionLine]]) -> None:
+        self._lines = lines
+        self._sets: dict[object, PriceSet] = {}
+        self._due: dict[object, _Due] = {}
+
+    def due(self, terms: Terms, step: Step) -> _Due:
+        """The same for all whose boundary, schedule and taxes are the same."""
+        subscription = terms.subscription
+        taxed = (subscription.tax_exempt, terms.plan.id, repr(terms.customer.tax_rates))
+        schedule = (
+            subscription.billing_anchor,
+            subscription.billing_cadence,
+            subscription.started_at,
+        )
+        key = (step, schedule, taxed)
+        if key not in self._due:
+            self._due[key] = self._found(terms, step, taxed)
+        return self._due[key]
+
+    def _found(self, terms: Terms, step: Step, taxed: object) -> _Due:
+        sets = {each: self._price_set(terms, each, taxed) for each in step.version_ids}
         charges = drafts.charges_of(terms, step, sets, NO_OVERLAYS)
-        owing.append(_Owing(terms=terms, invoice=invoice, step=step, sets=sets, charges=charges))
-    return owing
+        metrics = {key: metric for each in sets.values() for key, metric in each.metrics.items()}
+        metered = [
+            (metrics[charge.price.source_id], charge.window)
+            for charge in charges
+            if charge.price.kind == "metric"
+        ]
+        return _Due(step=step, sets=sets, charges=charges, metered=metered)
 
-
-def _price_set(
-    terms: Terms,
-    version_id: str,
-    lines: Sequence[VersionLine],
-    known: dict[tuple[str, str], PriceSet],
-) -> PriceSet:
-    """A version's prices; those who are taxed alike share them."""
-    taxed = (terms.subscription.tax_exempt, terms.plan.id, terms.customer.tax_rates)
-    key = (version_id, repr(taxed))
-    if key not in known:
-        known[key] = price_set_of(terms, version_id, lines)
-    return known[key]
+    def _price_set(self, terms: Terms, version_id: str, taxed: object) -> PriceSet:
+        key = (version_id, taxed)
+        if key not in self._sets:
+            self._sets[key] = price_set_of(terms, version_id, self._lines[version_id])
+        return self._sets[key]
 
 
 def _readings(
@@ -115,8 +143,9 @@ def _readings(
 ) -> dict[tuple[str, Period], Reading] | None:
     """What the meters say; None where one of them has to be read alone."""
     found = {}
-    for metric, window in owing.metered:
-        tally = tallies.get((owing.owner(window), metric.event_type), usage_tallies.NONE)
+    subscription_id = owing.terms.subscription.id
+    for metric, window in owing.due.metered:
+        tally = tallies.get((subscription_id, window, metric.event_type), usage_tallies.NONE)
         read = usage_tallies.reading(metric, tally, paths.get(metric.event_type, ()))
         if read is None:
             return None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from sqlalchemy import text
 from sqlmodel import col, select
@@ -11,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.ids import derived_id
 from billing.ledger import NORMAL_SIDE, AccountKind, Posting, Transfer
-from models import row_sets
+from models import packing, row_sets
 from models.base import wall_now
 from models.ledger import LedgerAccount, LedgerEntry, LedgerTransfer
 from models.row_sets import is_among
@@ -25,6 +26,7 @@ BALANCED_KINDS: tuple[AccountKind, ...] = (
 )
 
 
+@lru_cache(maxsize=4_096)
 def account_id(merchant_id: str, owner_id: str, kind: str, currency: str) -> str:
     """The id of the one account of this owner, kind and currency."""
     return derived_id("lac", merchant_id, owner_id, kind, currency)
@@ -111,8 +113,8 @@ def _entry_row(merchant_id: str, posted: _Posted) -> dict[str, object]:
 _MOVE_BALANCES = """
 UPDATE ledger_accounts SET balance = balance + moved.amount
 FROM (
-    SELECT id, sum(amount) AS amount
-    FROM unnest(CAST(:ids AS text[]), CAST(:amounts AS numeric[])) AS posted(id, amount)
+    SELECT id, sum(CAST(amount AS numeric)) AS amount
+    FROM unnest(CAST(:ids AS text[]), CAST(:amounts AS text[])) AS posted(id, amount)
     GROUP BY id
 ) AS moved
 WHERE ledger_accounts.merchant_id = :merchant_id AND ledger_accounts.id = moved.id
@@ -127,8 +129,8 @@ async def _move_balances(
     if moved:
         values = {
             "merchant_id": merchant_id,
-            "ids": [each.account_id for each in moved],
-            "amounts": [each.posting.amount for each in moved],
+            "ids": packing.texts([each.account_id for each in moved]),
+            "amounts": packing.texts([str(each.posting.amount) for each in moved]),
         }
         connection = await session.connection()
         await connection.execute(text(_MOVE_BALANCES), values)

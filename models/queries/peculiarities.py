@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models import packing
 from models.invoices import Invoice
 from models.queries.billed_windows import looked_back_to
 from models.queries.terms import Terms
@@ -144,7 +145,7 @@ async def _with_deals(
 async def _earlier(
     session: AsyncSession, merchant_id: str, asked: Sequence[tuple[Terms, Invoice]]
 ) -> dict[str, _Earlier]:
-    numbers = [invoice.sequence_number for _, invoice in asked]
+    numbers = packing.integers([invoice.sequence_number for _, invoice in asked])
     values = {**_named(merchant_id, asked), "numbers": numbers}
     connection = await session.connection()
     rows = await connection.execute(text(_EARLIER), values)
@@ -165,11 +166,13 @@ async def _moved(
         return set()
     values = {
         **_named(merchant_id, asked),
-        "numbers": [invoice.sequence_number for _, invoice in asked],
-        "customer_ids": [terms.customer.id for terms, _ in asked],
-        "external_ids": [terms.customer.external_id for terms, _ in asked],
-        "since": [looked_back_to(terms, earlier[each.id].billed_to) for terms, each in asked],
-        "watermarks": [earlier[invoice.id].watermark for _, invoice in asked],
+        "numbers": packing.integers([invoice.sequence_number for _, invoice in asked]),
+        "customer_ids": packing.texts([terms.customer.id for terms, _ in asked]),
+        "external_ids": packing.texts([terms.customer.external_id for terms, _ in asked]),
+        "since": packing.few_instants(
+            [looked_back_to(terms, earlier[each.id].billed_to) for terms, each in asked]
+        ),
+        "watermarks": packing.texts([earlier[invoice.id].watermark for _, invoice in asked]),
     }
     connection = await session.connection()
     rows = await connection.execute(text(_MOVED), values)
@@ -179,6 +182,6 @@ async def _moved(
 def _named(merchant_id: str, asked: Sequence[tuple[Terms, Invoice]]) -> dict[str, Any]:
     return {
         "merchant_id": merchant_id,
-        "invoice_ids": [invoice.id for _, invoice in asked],
-        "subscription_ids": [invoice.subscription_id for _, invoice in asked],
+        "invoice_ids": packing.texts([invoice.id for _, invoice in asked]),
+        "subscription_ids": packing.texts([invoice.subscription_id for _, invoice in asked]),
     }

@@ -56,7 +56,8 @@ class Terms:
 
     def on(self, invoice: Invoice) -> "Terms":
         """The same, as they bill an invoice: it keeps the tax behavior that it was opened with."""
-        return replace(self, tax_behavior=behavior_of(invoice))
+        own = behavior_of(invoice)
+        return self if own == self.behavior else replace(self, tax_behavior=own)
 
 
 def behavior_of(row: Plan | Invoice) -> TaxBehavior:

@@ -16,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.metering import NUMERIC_AGGREGATIONS
 from billing.money import exact
 from billing.periods import Period
+from models import packing
 from models.billable_metrics import BillableMetric
 from models.queries import usage
 from models.queries.usage import Reading
@@ -45,7 +46,9 @@ class Tally:
 
 
 NONE = Tally(0, 0, Decimal(0))
-Tallies = Mapping[tuple[Owner, str], Tally]
+# By subscription, window and type.
+_Key = tuple[str, Period, str]
+Tallies = Mapping[_Key, Tally]
 
 _TALLY = """
 SELECT asked.at, tally.*
@@ -119,23 +122,24 @@ class _Reading:
 
     async def of(
         self, session: AsyncSession, theirs: str, named: Sequence[tuple[Owner, str]]
-    ) -> dict[tuple[Owner, str], Tally]:
+    ) -> dict[_Key, Tally]:
         if not named:
             return {}
         values: dict[str, Any] = {
             "merchant_id": self.merchant_id,
             "types": self.types,
-            "numbers": list(range(len(named))),
-            "first_names": [name for _, name in named],
-            "second_names": [owner.subscription_id for owner, _ in named],
-            "starts": [owner.window.start for owner, _ in named],
-            "ends": [owner.window.end for owner, _ in named],
+            "numbers": packing.integers(range(len(named))),
+            "first_names": packing.texts([name for _, name in named]),
+            "second_names": packing.texts([owner.subscription_id for owner, _ in named]),
+            "starts": packing.few_instants([owner.window.start for owner, _ in named]),
+            "ends": packing.few_instants([owner.window.end for owner, _ in named]),
         }
         statement = _TALLY.format(theirs=theirs, valid=_NOT_VOID if self.has_voids else "")
         connection = await session.connection()
         rows = await connection.execute(text(statement), values)
+        keys = [(owner.subscription_id, owner.window) for owner, _ in named]
         return {
-            (named[at][0], kind): Tally(events, numbers, total)
+            (*keys[at], kind): Tally(events, numbers, total)
             for at, kind, events, numbers, total in rows
         }
 
