@@ -31,7 +31,7 @@ from models.queries.outbox import WorkflowStart
 log = structlog.get_logger(__name__)
 
 INSTANTS_PER_SLICE = 200
-PARALLEL_TICKS = 50
+PARALLEL_TICKS = 100
 # Longer than a killed worker's task takes to be given to another: start-to-close, the sticky
 # queue's time-out and retries; a shorter limit would declare a healthy member failed.
 MEMBER_LIMIT = timedelta(seconds=60)

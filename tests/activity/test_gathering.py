@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from activities import gathering
 from activities.gathering import TOGETHER_MAX, Gathering
 
 
@@ -31,12 +32,12 @@ async def _everybody_has_run() -> None:
 
 async def test_a_lone_call_goes_at_once_and_those_meanwhile_go_together() -> None:
     work = Work()
-    gathering: Gathering[int, int] = Gathering(work.answer_all)
-    first = asyncio.create_task(gathering.ask("m", 1))
+    asking: Gathering[int, int] = Gathering(work.answer_all)
+    first = asyncio.create_task(asking.ask("m", 1))
     await _everybody_has_run()
     assert work.groups == [("m", [1])]
-    others = [asyncio.create_task(gathering.ask("m", number)) for number in (2, 0, 3)]
-    elsewhere = asyncio.create_task(gathering.ask("n", 5))
+    others = [asyncio.create_task(asking.ask("m", number)) for number in (2, 0, 3)]
+    elsewhere = asyncio.create_task(asking.ask("n", 5))
     await _everybody_has_run()
     assert work.groups[1:] == [("n", [5])]
     work.gate.set()
@@ -47,9 +48,9 @@ async def test_a_lone_call_goes_at_once_and_those_meanwhile_go_together() -> Non
 async def test_too_many_go_in_turns() -> None:
     work = Work()
     work.gate.set()
-    gathering: Gathering[int, int] = Gathering(work.answer_all)
+    asking: Gathering[int, int] = Gathering(work.answer_all)
     count = 2 * TOGETHER_MAX + 1
-    answers = await asyncio.gather(*(gathering.ask("m", number + 1) for number in range(count)))
+    answers = await asyncio.gather(*(asking.ask("m", number + 1) for number in range(count)))
     assert answers == [2 * (number + 1) for number in range(count)]
     assert [len(asked) for _, asked in work.groups] == [TOGETHER_MAX, TOGETHER_MAX, 1]
 
@@ -57,17 +58,17 @@ async def test_too_many_go_in_turns() -> None:
 async def test_a_group_that_fails_is_told_to_go_alone_and_the_next_one_works() -> None:
     work = Work()
     work.gate.set()
-    gathering: Gathering[int, int] = Gathering(work.answer_all)
-    assert await asyncio.gather(*(gathering.ask("m", number) for number in (1, -1))) == [None, None]
-    assert await gathering.ask("m", 4) == 8
+    asking: Gathering[int, int] = Gathering(work.answer_all)
+    assert await asyncio.gather(*(asking.ask("m", number) for number in (1, -1))) == [None, None]
+    assert await asking.ask("m", 4) == 8
 
 
 async def test_who_is_cancelled_is_not_worked_for() -> None:
     work = Work()
-    gathering: Gathering[int, int] = Gathering(work.answer_all)
-    first = asyncio.create_task(gathering.ask("m", 1))
+    asking: Gathering[int, int] = Gathering(work.answer_all)
+    first = asyncio.create_task(asking.ask("m", 1))
     await _everybody_has_run()
-    waiting = [asyncio.create_task(gathering.ask("m", number)) for number in (2, 3)]
+    waiting = [asyncio.create_task(asking.ask("m", number)) for number in (2, 3)]
     await _everybody_has_run()
     waiting[0].cancel()
     work.gate.set()
@@ -76,3 +77,44 @@ async def test_who_is_cancelled_is_not_worked_for() -> None:
     assert await first == 2
     assert await waiting[1] == 6
     assert work.groups == [("m", [1]), ("m", [3])]
+
+
+async def test_who_comes_at_the_heels_of_a_group_waits_for_those_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gathering, "CROWDED_SECONDS", 60.0)
+    monkeypatch.setattr(gathering, "GAP_SECONDS", 60.0)
+    monkeypatch.setattr(gathering, "FILL_SECONDS_MAX", 60.0)
+    monkeypatch.setattr(gathering, "TOGETHER_MAX", 2)
+    work = Work()
+    work.gate.set()
+    asking: Gathering[int, int] = Gathering(work.answer_all)
+    assert await asking.ask("m", 1) == 2
+    second = asyncio.create_task(asking.ask("m", 2))
+    await _everybody_has_run()
+    assert not second.done()
+    assert [await asking.ask("m", 3), await second] == [6, 4]
+    assert work.groups == [("m", [1]), ("m", [2, 3])]
+
+
+@pytest.mark.parametrize("short", ["GAP_SECONDS", "FILL_SECONDS_MAX"])
+async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch, short: str) -> None:
+    for name in ("CROWDED_SECONDS", "GAP_SECONDS", "FILL_SECONDS_MAX"):
+        monkeypatch.setattr(gathering, name, 0.0 if name == short else 60.0)
+    work = Work()
+    work.gate.set()
+    asking: Gathering[int, int] = Gathering(work.answer_all)
+    assert await asking.ask("m", 1) == 2
+    assert await asking.ask("m", 2) == 4
+    assert work.groups == [("m", [1]), ("m", [2])]
+
+
+async def test_later_than_at_its_heels_a_call_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "CROWDED_SECONDS", 0.0)
+    monkeypatch.setattr(gathering, "GAP_SECONDS", 60.0)
+    work = Work()
+    work.gate.set()
+    asking: Gathering[int, int] = Gathering(work.answer_all)
+    assert await asking.ask("m", 1) == 2
+    await _everybody_has_run()
+    assert await asking.ask("m", 2) == 4
