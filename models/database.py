@@ -110,15 +110,18 @@ def _check(connection: Any, record: ConnectionPoolEntry, _proxy: object, dialect
     A server that goes, or is killed, says so on the socket: that costs no question. One that rests
     for longer may have been dropped in silence on its way, and is asked.
     """
-    rests_since = record.info.get("rests_since", 0.0)
-    waiting = select.poll()
-    waiting.register(connection.driver_connection.pgconn.socket, select.POLLIN)
-    if not waiting.poll(0) and time.monotonic() - rests_since < TRUSTED_SECONDS:
-        return
+    rested = time.monotonic() - record.info["rests_since"]
     try:
-        dialect.do_ping(connection)
+        if rested >= TRUSTED_SECONDS or _has_something_to_say(connection.driver_connection):
+            dialect.do_ping(connection)
     except psycopg.Error as error:
         raise InvalidatePoolError from error
+
+
+def _has_something_to_say(connection: psycopg.AsyncConnection[Any]) -> bool:
+    waiting = select.poll()
+    waiting.register(connection.pgconn.socket, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 class Database:
@@ -147,6 +150,7 @@ class Database:
         )
         engine = self._engine.sync_engine
         event.listen(engine, "connect", _keep_many_prepared)
+        event.listen(engine, "connect", _note_rest)
         event.listen(engine, "checkin", _note_rest)
         event.listen(engine, "checkout", partial(_check, dialect=engine.dialect))
         self._idle: list[psycopg.AsyncConnection[Any]] = []
