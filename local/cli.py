@@ -84,7 +84,7 @@ def worker() -> None:
 
         from worker import run as run_worker
 
-    collector.settle()
+    collector.settle(collector.WITH_CYCLES)
     uvloop.run(run_worker(settings))
 
 

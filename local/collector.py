@@ -4,8 +4,10 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_COLLECT_AT = (50_000, 20, 20)
+SELDOM = (50_000, 20, 20)
 """So many new objects before the collector looks at them; Python's own are 700, 10 and 10."""
+WITH_CYCLES = (10_000, 10, 5)
+"""For a process whose garbage holds itself, as workflows that have ended do."""
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def loading() -> Iterator[None]:
         gc.enable()
 
 
-def settle() -> None:
+def settle(collect_at: tuple[int, int, int] = SELDOM) -> None:
     """To be called before the work begins.
 
     What has been loaded by now stays; the collector need not walk through it again and again. What
@@ -30,4 +32,4 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECT_AT)
+    gc.set_threshold(*collect_at)
