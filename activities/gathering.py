@@ -91,6 +91,7 @@ class _Line(Generic[Asked, Answer]):
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Asked, asyncio.Future[Answer | None]]] = []
+        # Held here: the event loop itself keeps no task alive.
         self.work: asyncio.Task[None] | None = None
         self._came = asyncio.Event()
 

@@ -28,7 +28,7 @@ def settle(collect_at: tuple[int, int, int] = SELDOM) -> None:
     """To be called before the work begins.
 
     What has been loaded by now stays; the collector need not walk through it again and again. What
-    waits, a request or a workflow, looks like garbage that piles up; hardly any of it ever is.
+    waits looks like garbage that piles up: of requests hardly any ever is.
     """
     gc.collect()
     gc.freeze()

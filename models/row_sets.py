@@ -26,6 +26,7 @@ Row = Mapping[str, Any]
 T = TypeVar("T", bound=SQLModel)
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ENCODER = msgspec.json.Encoder()
+# An array that is packed already: nothing is left for SQLAlchemy to convert.
 _PACKED = NullType()
 _AS_THEY_ARE = {str, type(None)}
 

@@ -33,11 +33,10 @@ class _Due:
     charges: Sequence[Charge]
     metered: Sequence[tuple[BillableMetric, Period]]
     """What is read by meter, and for which window."""
-
-    @property
-    def is_tallied(self) -> bool:
-        """Whether tallies say all that its meters have to."""
-        return all(usage_tallies.is_tallied(*each) for each in self.metered)
+    windows: Collection[Period]
+    """These windows, each once."""
+    is_tallied: bool
+    """Whether tallies say all that its meters have to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class _Owing:
 
     def owners(self) -> Iterator[Owner]:
         """Whose usage is read for it, a window each."""
-        for window in {window for _, window in self.due.metered}:
+        for window in self.due.windows:
             yield Owner(
                 customer_id=self.terms.customer.id,
                 subscription_id=self.terms.subscription.id,
@@ -123,13 +122,15 @@ class _Shared:
     def _found(self, terms: Terms, step: Step, taxed: object) -> _Due:
         sets = {each: self._price_set(terms, each, taxed) for each in step.version_ids}
         charges = drafts.charges_of(terms, step, sets, NO_OVERLAYS)
-        metrics = {key: metric for each in sets.values() for key, metric in each.metrics.items()}
-        metered = [
-            (metrics[charge.price.source_id], charge.window)
-            for charge in charges
-            if charge.price.kind == "metric"
-        ]
-        return _Due(step=step, sets=sets, charges=charges, metered=metered)
+        metered = [(metric, charge.window) for charge, metric in drafts.metered(charges, sets)]
+        return _Due(
+            step=step,
+            sets=sets,
+            charges=charges,
+            metered=metered,
+            windows={window for _, window in metered},
+            is_tallied=all(usage_tallies.is_tallied(*each) for each in metered),
+        )
 
     def _price_set(self, terms: Terms, version_id: str, taxed: object) -> PriceSet:
         key = (version_id, taxed)

@@ -267,6 +267,18 @@ def charges_of(
     return arrears + [charge for charge in due(step.coming_version_id) if in_advance(charge)]
 
 
+def metered(
+    charges: Sequence[Charge], sets: Mapping[str, PriceSet]
+) -> list[tuple[Charge, BillableMetric]]:
+    """The charges of usage, each with the metric that reads it."""
+    metrics = {key: metric for each in sets.values() for key, metric in each.metrics.items()}
+    return [
+        (charge, metrics[charge.price.source_id])
+        for charge in charges
+        if charge.price.kind == "metric"
+    ]
+
+
 async def readings_of(
     session: AsyncSession,
     terms: Terms,
@@ -274,11 +286,9 @@ async def readings_of(
     sets: Mapping[str, PriceSet],
 ) -> dict[tuple[str, Period], usage.Reading]:
     """The aggregate of each metric in each window that is charged, one statement a window."""
-    metrics = {key: metric for each in sets.values() for key, metric in each.metrics.items()}
     wanted: dict[Period, list[BillableMetric]] = {}
-    for charge in charges:
-        if charge.price.kind == "metric":
-            wanted.setdefault(charge.window, []).append(metrics[charge.price.source_id])
+    for charge, metric in metered(charges, sets):
+        wanted.setdefault(charge.window, []).append(metric)
     sums: dict[tuple[str, Period], usage.Reading] = {}
     for window, members in wanted.items():
         found = await usage.usage_sums(
@@ -303,11 +313,9 @@ async def burned_of(
     readings: Mapping[tuple[str, Period], usage.Reading],
 ) -> dict[allowances.Key, Burned]:
     """What allowances leave of the usage that is charged."""
-    metrics = {key: metric for each in sets.values() for key, metric in each.metrics.items()}
     asked = [
-        allowances.Asked(each.price.feature_id, metrics[each.price.source_id], each.window)
-        for each in charges
-        if each.price.kind == "metric"
+        allowances.Asked(charge.price.feature_id, metric, charge.window)
+        for charge, metric in metered(charges, sets)
     ]
     return await allowances.divided(session, terms, asked, readings)
 

@@ -24,6 +24,13 @@ class Work:
         return [None if number == 0 else 2 * number for number in asked]
 
 
+def _unhindered() -> tuple[Work, Gathering[int, int]]:
+    """Work that answers at once, and who gathers for it."""
+    work = Work()
+    work.gate.set()
+    return work, Gathering(work.answer_all)
+
+
 async def _everybody_has_run() -> None:
     """Each task as far as it comes without waiting for anything."""
     for _ in range(10):
@@ -46,9 +53,7 @@ async def test_a_lone_call_goes_at_once_and_those_meanwhile_go_together() -> Non
 
 
 async def test_too_many_go_in_turns() -> None:
-    work = Work()
-    work.gate.set()
-    asking: Gathering[int, int] = Gathering(work.answer_all)
+    work, asking = _unhindered()
     count = 2 * TOGETHER_MAX + 1
     answers = await asyncio.gather(*(asking.ask("m", number + 1) for number in range(count)))
     assert answers == [2 * (number + 1) for number in range(count)]
@@ -56,9 +61,7 @@ async def test_too_many_go_in_turns() -> None:
 
 
 async def test_a_group_that_fails_is_told_to_go_alone_and_the_next_one_works() -> None:
-    work = Work()
-    work.gate.set()
-    asking: Gathering[int, int] = Gathering(work.answer_all)
+    _work, asking = _unhindered()
     assert await asyncio.gather(*(asking.ask("m", number) for number in (1, -1))) == [None, None]
     assert await asking.ask("m", 4) == 8
 
@@ -86,9 +89,7 @@ async def test_who_comes_at_the_heels_of_a_group_waits_for_those_behind(
     monkeypatch.setattr(gathering, "GAP_SECONDS", 60.0)
     monkeypatch.setattr(gathering, "FILL_SECONDS_MAX", 60.0)
     monkeypatch.setattr(gathering, "TOGETHER_MAX", 2)
-    work = Work()
-    work.gate.set()
-    asking: Gathering[int, int] = Gathering(work.answer_all)
+    work, asking = _unhindered()
     assert await asking.ask("m", 1) == 2
     second = asyncio.create_task(asking.ask("m", 2))
     await _everybody_has_run()
@@ -101,9 +102,7 @@ async def test_who_comes_at_the_heels_of_a_group_waits_for_those_behind(
 async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch, short: str) -> None:
     for name in ("CROWDED_SECONDS", "GAP_SECONDS", "FILL_SECONDS_MAX"):
         monkeypatch.setattr(gathering, name, 0.0 if name == short else 60.0)
-    work = Work()
-    work.gate.set()
-    asking: Gathering[int, int] = Gathering(work.answer_all)
+    work, asking = _unhindered()
     assert await asking.ask("m", 1) == 2
     assert await asking.ask("m", 2) == 4
     assert work.groups == [("m", [1]), ("m", [2])]
@@ -112,9 +111,7 @@ async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch, short: str
 async def test_later_than_at_its_heels_a_call_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "CROWDED_SECONDS", 0.0)
     monkeypatch.setattr(gathering, "GAP_SECONDS", 60.0)
-    work = Work()
-    work.gate.set()
-    asking: Gathering[int, int] = Gathering(work.answer_all)
+    _work, asking = _unhindered()
     assert await asking.ask("m", 1) == 2
     await _everybody_has_run()
     assert await asking.ask("m", 2) == 4
