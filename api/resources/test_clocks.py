@@ -5,6 +5,7 @@ from typing import Self
 
 import structlog
 from fastapi import APIRouter
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.deps import Caller, Commands, Now, OwnMerchant, Session, Transactions
 from api.idempotency import KeptRoute
@@ -144,13 +145,16 @@ async def delete_test_clock(
     commands: Commands,
     transactions: Transactions,
 ) -> TestClock:
-    """Delete a test clock on which no subscription lives."""
+    """Delete a test clock on which no subscription lives; what is in its grace is closed first."""
     async with transactions.transaction() as session:
-        row = found(await test_clocks.get(session, caller.merchant_id, id, lock=True), "test clock")
-        living = await test_clocks.living_subscriptions(session, caller.merchant_id, id)
-        if living:
-            message = "Subscriptions on the clock must be terminated first"
-            raise TestClockInUse(message, details={"subscriptionCount": living})
+        row = await _deletable(session, caller.merchant_id, id)
+        standing = row.current_time
+        closed_at = await test_clocks.last_grace_end(session, caller.merchant_id, id)
+    if row.deleted_at is None and closed_at is not None and closed_at > standing:
+        # No time passes on a deleted clock: these invoices would never be issued.
+        await commands.advance_test_clock(caller.merchant_id, id, standing, closed_at)
+    async with transactions.transaction() as session:
+        row = await _deletable(session, caller.merchant_id, id)
         row.deleted_at = row.deleted_at or now
     try:
         await commands.delete_test_clock(id)
@@ -158,6 +162,16 @@ async def delete_test_clock(
         # The clock is deleted: what is left of it in Temporal waits and does nothing.
         log.warning("deleted_clock_not_told", testClockId=id)
     return TestClock.of(row)
+
+
+async def _deletable(session: AsyncSession, merchant_id: str, clock_id: str) -> tables.TestClock:
+    """The clock, locked; raises where a subscription lives on it."""
+    row = found(await test_clocks.get(session, merchant_id, clock_id, lock=True), "test clock")
+    living = await test_clocks.living_subscriptions(session, merchant_id, clock_id)
+    if living:
+        message = "Subscriptions on the clock must be terminated first"
+        raise TestClockInUse(message, details={"subscriptionCount": living})
+    return row
 
 
 async def _read(transactions: Transactions, merchant_id: str, clock_id: str) -> tables.TestClock:

@@ -197,7 +197,10 @@ async def payment_links(session: AsyncSession, scope: RevenueScope) -> list[Paym
 
 
 async def primary_currency(session: AsyncSession, merchant_id: str) -> str | None:
-    """The currency of most of a merchant's invoices; before the first one, of its first plan."""
+    """The currency of most of a merchant's invoices; before the first one, of its first plan.
+
+    A merchant without either has that of its first payment link.
+    """
     count = func.count()
     used = (
         select(Invoice.currency)
@@ -215,7 +218,13 @@ async def primary_currency(session: AsyncSession, merchant_id: str) -> str | Non
         .order_by(col(Plan.created_at), col(Plan.id))
         .limit(1)
     )
-    return (await session.exec(planned)).first()
+    linked = (
+        select(Payment.currency)
+        .where(Payment.merchant_id == merchant_id)
+        .order_by(col(Payment.created_at), col(Payment.id))
+        .limit(1)
+    )
+    return (await session.exec(planned)).first() or (await session.exec(linked)).first()
 
 
 async def issue_range(

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import wall_now
+from models.invoices import Invoice
 from models.subscriptions import Subscription
 from models.test_clocks import TestClock, TestClockMember
 
@@ -174,6 +175,25 @@ async def end_members(session: AsyncSession, merchant_id: str, workflow_ids: Seq
         )
         .values(ended_at=func.now())
     )
+
+
+async def last_grace_end(session: AsyncSession, merchant_id: str, clock_id: str) -> datetime | None:
+    """When the last of its invoices closes that waits for its grace; None where none does.
+
+    One whose values cannot be calculated waits for more than an instant.
+    """
+    found = await session.exec(
+        select(func.max(col(Invoice.grace_period_end)))
+        .join(Subscription, col(Subscription.id) == col(Invoice.subscription_id))
+        .where(
+            col(Subscription.merchant_id) == merchant_id,
+            col(Subscription.test_clock_id) == clock_id,
+            col(Invoice.merchant_id) == merchant_id,
+            col(Invoice.status) == "CLOSING",
+            col(Invoice.failure_reason).is_(None),
+        )
+    )
+    return found.one()
 
 
 async def living_subscriptions(session: AsyncSession, merchant_id: str, clock_id: str) -> int:

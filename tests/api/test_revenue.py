@@ -143,6 +143,17 @@ async def test_payment_links_stand_beside_revenue(
     assert sorted(set(completed)) == ["0.00", "12.50"]
 
 
+async def test_who_sells_by_links_alone_is_told_in_their_currency(
+    shop: Shop, living: Client
+) -> None:
+    made = await shop.post("/v0/payments", amount="3.00", currency="EUR")
+    year = made["createdAt"][:4]
+    body = await report(
+        living, startTime=f"{year}-01-01T00:00:00Z", endTime=f"{year}-12-31T23:59:59Z"
+    )
+    assert (body["currency"], body["payments"]["pendingAmount"]) == ("EUR", "3.00")
+
+
 async def test_by_billing_period_lines_count_when_their_window_begins(
     shop: Shop, living: Client, visitor: Client, commands: InProcess
 ) -> None:
