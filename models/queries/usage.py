@@ -455,8 +455,13 @@ class _Read:
         return _Events(union_all(*self._branches(typed=typed)).subquery("events"), typed)
 
     def parts(self, *, typed: bool) -> list[_Events]:
-        """The same events, each index's by itself."""
-        return [_Events(each.subquery("events"), typed) for each in self._branches(typed=typed)]
+        """The same events, each index's by itself; `may_read` says whether typed ones count."""
+        branches = self._branches(typed=False)
+        return [_Events(each.subquery("events"), typed) for each in branches]
+
+    def may_read(self, *, typed: bool) -> ColumnElement[bool]:
+        """Whether the numbers that are read are all that there are: asked once a statement."""
+        return not_(self.stands_elsewhere()) if typed and self.paths() else true()
 
     def _branches(self, *, typed: bool) -> list[Select[Any]]:
         every = [
@@ -465,8 +470,8 @@ class _Read:
             col(UsageEvent.timestamp) < self.end,
             *self.conditions,
         ]
-        if typed and self.paths():
-            every.append(not_(self.stands_elsewhere()))
+        if typed:
+            every.append(self.may_read(typed=True))
         if self.has_voids:
             every.append(not_(exists().where(col(UsageVoid.event_id) == col(UsageEvent.id))))
         # One branch for each index: joined by OR, neither could be read without the table.
@@ -549,7 +554,8 @@ async def _counted(
 
     def statement(read: _Read, *, typed: bool) -> Select[*tuple[Any, ...]]:
         if is_whole and _PARTLY.keys() >= {metric.aggregation for metric in read.metrics}:
-            return _of_parts([reading(each) for each in read.parts(typed=typed)], read.metrics)
+            parts = [reading(each) for each in read.parts(typed=typed)]
+            return _of_parts(parts, read.metrics).where(read.may_read(typed=typed))
         return reading(read.events(typed=typed))
 
     async def rows(*, typed: bool) -> list[tuple[Any, ...]]:
@@ -582,9 +588,10 @@ _PARTLY: Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {
 def _of_parts(
     readings: Sequence[Select[*tuple[Any, ...]]], metrics: Sequence[BillableMetric]
 ) -> Select[*tuple[Any, ...]]:
-    """Adds up what each index's events came to: no event has to pass through a common row."""
-    if len(readings) == 1:
-        return readings[0]
+    """Adds up what each index's events came to: no event has to pass through a common row.
+
+    What is asked of the sum, and not of the events, costs nothing for each of them.
+    """
     named = [
         each.with_only_columns(
             *(column.label(f"c{at}") for at, column in enumerate(each.selected_columns)),
