@@ -124,6 +124,7 @@ async def _ground(
         plan_keys=keys,
         next_keys=frozenset(line.key for line, _ in lines[coming]),
         catalogue=await intervals.catalogue(session, subscription.merchant_id, price_ids),
+        is_legacy=terms.plan.billing_version == 0,
     )
 
 

@@ -34,6 +34,7 @@ def document_of(line: RatedLine) -> dict[str, Any]:
         "cycle": _window_document(origin.cycle),
         "period": None if origin.period is None else _window_document(origin.period),
         "plan_version_id": price.plan_version_id,
+        "cadence": price.cadence.text() if price.cadence and price.kind == "metric" else None,
         "key": price.key or None,
         "interval_id": price.interval_id or None,
         "interval": price.interval and interval_document(price.interval),

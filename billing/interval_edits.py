@@ -92,6 +92,8 @@ class Ground:
     next_keys: frozenset[str]
     """The keys of the version that comes next."""
     catalogue: Mapping[str, CatalogPrice]
+    is_legacy: bool = False
+    """Whether the plan is of version 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +326,9 @@ def _check_cadence(interval: Interval, price: CatalogPrice, ground: Ground) -> N
     cadence = parse_duration(interval.cadence)
     if cadence.is_zero or cadence.seconds:
         raise InvalidValue("Whole days or months, or one_off", field="billingCadence")
-    if price.kind == "metric" and cadence != ground.schedule.cadence:
-        raise InvalidValue("Usage is billed with the plan", field="billingCadence")
+    if ground.is_legacy and price.kind == "metric" and cadence != ground.schedule.cadence:
+        # Single uses accrue on the running invoice, and not in a cycle of their own.
+        raise InvalidValue("In a version 0 plan: the plan's", field="billingCadence")
     if price.is_obligation:
         for instant in (interval.start, interval.end):
             if instant is not None and not _is_boundary(instant, interval, ground):

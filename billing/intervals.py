@@ -91,6 +91,20 @@ def charges_under(
     return found
 
 
+def charges_left(
+    prices: Sequence[PriceTerms], overlays: Sequence[Overlay], at: Boundary
+) -> list[Charge]:
+    """What the plan's lines owe until a boundary at which they are gone; nothing lies over them."""
+    return [
+        part
+        for price in prices
+        for charge in _due(price, at)
+        for part in _uncovered(
+            charge, [each.interval for each in overlays if each.interval.key == price.key]
+        )
+    ]
+
+
 def _due(price: PriceTerms, at: Boundary) -> list[Charge]:
     return charges_at(
         [price], at.schedule, ended=at.ended, coming=at.coming, terminating=at.terminating
@@ -199,11 +213,17 @@ def _of_overlay(overlay: Overlay, at: Boundary) -> Iterator[Charge]:
 def _schedule_of(interval: Interval, schedule: Schedule) -> Schedule:
     """What begins with the end of the window of a pause, or later, was not paid before it.
 
-    No version brings an interval: it is asked for where it begins.
+    No version brings an interval or takes it away: it is asked for where it begins.
     """
     paid_until = schedule.paid_until
     is_after = paid_until is not None and paid_until <= interval.start
-    return replace(schedule, entering=frozenset(), paid_until=None if is_after else paid_until)
+    return replace(
+        schedule,
+        entering=frozenset(),
+        entered={},
+        leaving=frozenset(),
+        paid_until=None if is_after else paid_until,
+    )
 
 
 def _falls_due(instant: datetime, at: Boundary) -> bool:

@@ -55,10 +55,11 @@ def _check_term(
 ) -> None:
     if line.payment_term == "instant" and billing_version != 0:
         raise InvalidValue("Instant prices need a version 0 plan", field=field)
-    if line.metric_id is None or line.billing_cadence is None:
+    if line.metric_id is None or line.billing_cadence is None or billing_version != 0:
         return
     if parse_duration(line.billing_cadence) != parse_duration(billing_cadence):
-        message = "A metered price is billed with the plan: its cadence must be the plan's"
+        # Single uses accrue on the running invoice, and not in a cycle of their own.
+        message = "In a version 0 plan, a metered price's cadence must be the plan's"
         raise InvalidValue(message, field=field)
 
 

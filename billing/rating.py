@@ -1,12 +1,12 @@
 """What each price owes at a billing boundary, and for how much; it reads no usage and no rows.
 
 A boundary ends one window of the subscription and opens the next. Usage is owed for the window
-that ended; a fee is owed by its own cycles, anchored like the subscription, so that a yearly fee
-in a monthly plan falls due once a year.
+that ended; a fee, and usage at another cadence than the plan's, by cycles of its own, anchored like
+the subscription: a yearly fee in a monthly plan falls due once a year.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -16,15 +16,14 @@ from billing import pricing, proration
 from billing.allowances import Burned
 from billing.bounds import Together
 from billing.durations import Duration
-from billing.errors import InvalidValue
+from billing.ended_cycles import cycle_at, cycles_from, ended_cycles
 from billing.interval_terms import Interval
-from billing.periods import Period, boundary, index_at
+from billing.periods import Period, index_at
 from billing.plan_change import ChangedFee
 from billing.pricing import dynamic
 from billing.taxes import TaxBehavior, TaxSource, apply_tax
 
-# A fee by the minute in a yearly plan is a mistake: it would make half a million lines.
-CYCLES_MAX: Final = 1_000
+Meter = tuple[str, Duration]  # A metric that is billed at a cadence of its own.
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,12 @@ class Schedule:
     """At the end of a pause: fees in advance are paid for every cycle that began before this."""
     entering: frozenset[str] = frozenset()
     """The keys of fees in advance that no boundary has billed yet; see `billing.entering_fees`."""
+    billed_from: datetime | None = None
+    """The start of the first window that is billed, where it is not the subscription's start."""
+    entered: Mapping[Meter, datetime] = field(default_factory=dict)
+    """From when on usage is billed that a version brought later than the subscription's start."""
+    leaving: frozenset[Meter] = frozenset()
+    """Usage that no version bills beyond the boundary; see `billing.usage_cycles`."""
 
     @property
     def runs_from(self) -> datetime:
@@ -95,6 +100,11 @@ class Schedule:
         """Whether a pause lies between a cycle's fee and now."""
         is_billed = price.key not in self.entering
         return is_billed and self.paid_until is not None and cycle.start < self.paid_until
+
+    def counted_from(self, meter: Meter) -> datetime:
+        """Since when usage at a cadence of its own is owed at all."""
+        since = (self.runs_from, self.billed_from, self.entered.get(meter))
+        return max(each for each in since if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +336,7 @@ def _rated(price: PriceTerms, quantity: Decimal) -> pricing.Rated:
 def _owed(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
     cadence = at.schedule.cadence if price.cadence is None else price.cadence
     if price.kind == "metric":
-        yield from _usage(price, at)
+        yield from _usage(price, cadence, at)
     elif cadence.is_zero:
         yield from _once(price, at)
     elif price.payment_term == "in_advance":
@@ -335,11 +345,19 @@ def _owed(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
         yield from _in_arrears(price, cadence, at)
 
 
-def _usage(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
+def _usage(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator[Charge]:
     # Usage is never prorated: the window is its own cycle. It is known at the end only, so the
     # payment term makes no difference.
-    if at.ended is not None and not at.ended.is_empty:
-        yield Charge(price, at.ended, at.ended)
+    if at.ended is None:
+        return
+    if cadence == at.schedule.cadence:
+        if not at.ended.is_empty:
+            yield Charge(price, at.ended, at.ended)
+        return
+    meter, schedule = (price.source_id, cadence), at.schedule
+    since, is_cut = schedule.counted_from(meter), at.terminating or meter in schedule.leaving
+    for window, _ in ended_cycles(schedule.anchor, cadence, at.ended, since, is_cut=is_cut):
+        yield Charge(price, window, window)
 
 
 def _once(price: PriceTerms, at: _Boundary) -> Iterator[Charge]:
@@ -358,15 +376,15 @@ def _in_advance(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator
         return
     anchor, start = at.schedule.anchor, at.coming.start
     index = index_at(anchor, cadence, start)
-    if boundary(anchor, cadence, index) < start:
-        running = _cycle(anchor, cadence, index)
+    running = cycle_at(anchor, cadence, index)
+    if running.start < start:
         # Later boundaries find this cycle paid already, but of a fee that only now enters; an
         # obligation waits for its next cycle.
         is_paid = price.is_obligation or at.schedule.has_paid(price, running)
         if (at.ended is None or price.key in at.schedule.entering) and not is_paid:
             yield Charge(price, Period(start, running.end), running)
         index += 1
-    for cycle in _cycles(anchor, cadence, index):
+    for cycle in cycles_from(anchor, cadence, index):
         if cycle.start >= at.coming.end:
             return
         yield Charge(price, cycle, cycle)
@@ -376,24 +394,7 @@ def _in_arrears(price: PriceTerms, cadence: Duration, at: _Boundary) -> Iterator
     if at.ended is None:
         return
     anchor, runs_from = at.schedule.anchor, at.schedule.runs_from
-    for cycle in _cycles(anchor, cadence, index_at(anchor, cadence, at.ended.start)):
-        is_over = cycle.end <= at.ended.end
-        if not is_over and not at.terminating:
-            return
-        start, end = max(cycle.start, runs_from), min(cycle.end, at.ended.end)
-        if start < end and not (price.is_obligation and cycle.start < runs_from):
-            window = Period(start, end)
+    for window, cycle in ended_cycles(anchor, cadence, at.ended, runs_from, is_cut=at.terminating):
+        if not (price.is_obligation and cycle.start < runs_from):
             # An obligation is owed whole, also when termination cuts its cycle short.
             yield Charge(price, window, window if price.is_obligation else cycle)
-        if not is_over:
-            return
-
-
-def _cycles(anchor: datetime, cadence: Duration, first: int) -> Iterator[Period]:
-    for index in range(first, first + CYCLES_MAX):
-        yield _cycle(anchor, cadence, index)
-    raise InvalidValue("The fee's cadence is too short for its plan", field="billingCadence")
-
-
-def _cycle(anchor: datetime, cadence: Duration, index: int) -> Period:
-    return Period(boundary(anchor, cadence, index), boundary(anchor, cadence, index + 1))

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.adjustments import Adjustment, kept_share, rule_of
 from billing.bounds import QuantityRule
+from billing.durations import Duration, parse_duration
 from billing.interval_terms import kept_interval
 from billing.late_usage import DISPLAY_SUFFIX, LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS, Reading
 from billing.money import exact
@@ -43,6 +44,8 @@ class BilledWindow:
     period: Period
     side: Period
     """What it is a part of where terms changed inside it, else itself; see `billing.bounds`."""
+    cadence: Duration | None
+    """The price's own; None: the plan's."""
     invoice_id: str
     watermark: str
     tax_rate: Decimal
@@ -76,10 +79,13 @@ class BilledWindow:
         return [each for key, each in deal.items() if key in self.adjustment_ids]
 
 
-def billing_period(terms: Terms, side: Period) -> Period:
-    """The whole period that a side lies in, whether or not something cut it."""
+def billing_period(terms: Terms, side: Period, cadence: Duration | None) -> Period:
+    """The whole period that a side lies in, whether or not something cut it.
+
+    `cadence`: of a price that has one of its own.
+    """
     schedule = terms.schedule
-    return period_at(schedule.anchor, schedule.cadence, side.start)
+    return period_at(schedule.anchor, cadence or schedule.cadence, side.start)
 
 
 async def windows_of(
@@ -139,6 +145,7 @@ def _window(lines: Sequence[InvoiceLine], billing: Sequence[Invoice]) -> BilledW
         name=origin.get("key") or first.price_id or "",
         period=period,
         side=_kept_period(origin["period"]) if "period" in origin else period,
+        cadence=parse_duration(origin["cadence"]) if "cadence" in origin else None,
         invoice_id=first.invoice_id,
         watermark=next(mark for mark in reversed(marks) if mark is not None),
         tax_rate=first.tax_rate,
@@ -227,6 +234,7 @@ def as_billed(price: PriceTerms, window: BilledWindow) -> PriceTerms:
         display_name=window.display_name,
         tax_rate=window.tax_rate,
         tax_source="corrected_line",
+        cadence=window.cadence,
         key=window.name if window.name != window.price_id else "",
         feature_id=origin.get("feature_id", ""),
     )

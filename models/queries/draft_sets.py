@@ -13,7 +13,7 @@ from billing.periods import Period
 from billing.rating import Charge
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice
-from models.queries import drafts, invoices, peculiarities, usage_tallies
+from models.queries import drafts, invoices, peculiarities, usage_cycles, usage_tallies
 from models.queries.draft_lines import Draft
 from models.queries.steps import Step
 from models.queries.subscription_intervals import Overlays
@@ -36,7 +36,7 @@ class _Due:
     windows: Collection[Period]
     """These windows, each once."""
     is_tallied: bool
-    """Whether tallies say all that its meters have to."""
+    """Whether tallies say all that its meters have to, and no earlier invoice need be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class _Shared:
             subscription.billing_anchor,
             subscription.billing_cadence,
             subscription.started_at,
+            subscription.billing_starts_at,
         )
         key = (step, schedule, taxed)
         if key not in self._due:
@@ -129,7 +130,8 @@ class _Shared:
             charges=charges,
             metered=metered,
             windows={window for _, window in metered},
-            is_tallied=all(usage_tallies.is_tallied(*each) for each in metered),
+            is_tallied=all(usage_tallies.is_tallied(*each) for each in metered)
+            and not usage_cycles.looks_back(terms, step, sets),
         )
 
     def _price_set(self, terms: Terms, version_id: str, taxed: object) -> PriceSet:

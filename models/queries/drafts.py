@@ -37,6 +37,7 @@ from models.queries import (
     subscription_intervals,
     usage,
     usage_charges,
+    usage_cycles,
 )
 from models.queries.draft_lines import Draft, line_columns, line_rows
 from models.queries.late_usage import LateUsage, late_usage
@@ -130,6 +131,8 @@ async def _facts(
         for version_id in {version for step in steps for version in step.version_ids}
     }
     own = await subscription_intervals.overlays(session, terms)
+    if invoice is not None:
+        steps = [await usage_cycles.with_beginnings(session, terms, invoice, steps[0], sets)]
     charges = [charge for step in steps for charge in charges_of(terms, step, sets, own)]
     uses = {} if invoice is None else await _uses(session, invoice)
     others = await metered_prices(session, terms, set(uses) - _price_ids(charges))
@@ -261,10 +264,12 @@ def charges_of(
     def in_advance(charge: Charge) -> bool:
         return charge.price.kind == "fee" and charge.price.payment_term == "in_advance"
 
+    left = usage_cycles.charges_left(terms, step, sets, own)
     if step.ended_version_id == step.coming_version_id:
-        return due(step.ended_version_id)
+        return [*due(step.ended_version_id), *left]
     arrears = [charge for charge in due(step.ended_version_id) if not in_advance(charge)]
-    return arrears + [charge for charge in due(step.coming_version_id) if in_advance(charge)]
+    advance = [charge for charge in due(step.coming_version_id) if in_advance(charge)]
+    return [*arrears, *left, *advance]
 
 
 def metered(

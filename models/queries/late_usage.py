@@ -94,7 +94,9 @@ def _bounded_together(
     """The windows, those together that a bound of a deal holds for."""
     groups: dict[tuple[str, Period], list[BilledWindow]] = {}
     for each in windows:
-        groups.setdefault((each.name, billing_period(terms, each.side)), []).append(each)
+        groups.setdefault((each.name, billing_period(terms, each.side, each.cadence)), []).append(
+            each
+        )
     found: list[list[BilledWindow]] = []
     for group in groups.values():
         if any(each.rule(deal).has_bounds for each in group):

@@ -2,12 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import sqlalchemy
-from sqlalchemy import Select, and_, func, or_, union
+from sqlalchemy import (
+    ColumnElement,
+    Interval,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    union,
+)
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.interval_terms import ONE_OFF
 from models.invoices import Invoice
 from models.plans import Plan, PlanLine, PlanVersion
 from models.queries.prices import SHOWN_MAX, Blockers
@@ -142,10 +155,17 @@ def _by_interval(merchant_id: str, price_id: str) -> Select[str, str]:
             or_(
                 col(SubscriptionInterval.end_date).is_(None),
                 col(Invoice.ended_from).is_(None),
-                col(SubscriptionInterval.end_date) > col(Invoice.ended_from),
+                # A cycle in arrears is billed at its end, also where the terms ended inside it.
+                col(SubscriptionInterval.end_date) + _cycle() > col(Invoice.ended_from),
             ),
         )
     )
+
+
+def _cycle() -> ColumnElement[timedelta]:
+    cadence = col(SubscriptionInterval.billing_cadence)
+    once = cadence == ONE_OFF
+    return case((once, literal(timedelta(0))), else_=cast(cadence, Interval()))
 
 
 def _holding(merchant_id: str, price_id: str) -> Select[str]:

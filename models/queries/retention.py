@@ -16,8 +16,9 @@ from billing.late_usage import LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS
 
 # Until when events may go: what the policy says, but nothing that billing may still read. That is,
 # for each subscription that lives or has an invoice that is not final, everything from its oldest
-# such period on, and before it as far as late usage is looked for, by whole periods; where grants
-# cover usage, also what has used them up: since a reset before that, or since they began.
+# such period on, and before it as far as late usage is looked for, by whole periods, and by whole
+# cycles of usage that is billed at a longer cadence than the plan's; where grants cover usage, also
+# what has used them up: since a reset before that, or since they began.
 _ADVANCE = """
 WITH reading AS (
     SELECT s.merchant_id, s.id AS subscription_id, s.billing_cadence::interval AS cadence,
@@ -30,6 +31,24 @@ WITH reading AS (
     LEFT JOIN invoices i ON i.merchant_id = s.merchant_id AND i.subscription_id = s.id
     GROUP BY s.merchant_id, s.id
     HAVING s.status <> 'terminated' OR bool_or(i.status = ANY (:open))
+), versions AS (
+    SELECT merchant_id, subscription_id, plan_version_id FROM invoices
+    UNION SELECT merchant_id, subscription_id, arrears_version_id FROM invoices
+), cycles AS (
+    SELECT v.merchant_id, v.subscription_id, p.billing_cadence::interval AS cadence
+    FROM versions v
+    JOIN plan_lines l
+        ON l.merchant_id = v.merchant_id AND l.plan_version_id = v.plan_version_id
+    JOIN prices p ON p.merchant_id = l.merchant_id AND p.id = l.price_id
+    WHERE p.billable_metric_id IS NOT NULL AND p.billing_cadence IS NOT NULL
+    UNION ALL
+    SELECT n.merchant_id, n.subscription_id, n.billing_cadence::interval
+    FROM subscription_intervals n
+    JOIN prices p ON p.merchant_id = n.merchant_id AND p.id = n.price_id
+    WHERE p.billable_metric_id IS NOT NULL
+), longest AS (
+    SELECT merchant_id, subscription_id, max(cadence) AS cadence
+    FROM cycles GROUP BY merchant_id, subscription_id
 ), allowed AS (
     SELECT e.merchant_id, e.subscription_id, min(e.active_from) AS begun,
         max(g.recurrence_period::interval) AS every,
@@ -42,9 +61,9 @@ WITH reading AS (
     GROUP BY e.merchant_id, e.subscription_id
 ), looking AS (
     SELECT merchant_id, subscription_id, least(
-        since - make_interval(days => :days), since - :periods * cadence
-    ) - cadence AS since
-    FROM reading
+        since - make_interval(days => :days), since - :periods * reading.cadence
+    ) - greatest(reading.cadence, longest.cadence) AS since
+    FROM reading LEFT JOIN longest USING (merchant_id, subscription_id)
 ), kept AS (
     SELECT looking.merchant_id, min(least(
         looking.since,

@@ -38,7 +38,7 @@ def cut_by(
     found: dict[Bounded, Period] = {}
     for charge, rule in zip(charges, rules(charges, deal), strict=True):
         if charge.price.kind == "metric" and rule.has_bounds:
-            whole = billing_period(terms, charge.counted_for)
+            whole = billing_period(terms, charge.counted_for, charge.price.cadence)
             if whole != charge.counted_for:
                 found[bounded_as(charge)] = whole
     return found
@@ -61,7 +61,9 @@ async def other_sides(
     for (name, own), whole in cut.items():
         others = OtherSides()
         for window, quantity in zip(sides, counted, strict=True):
-            if window.name == name and window.side != own and whole.covers(window.side):
+            # What another version billed by other cycles is a period of its own.
+            is_of_it = billing_period(terms, window.side, window.cadence) == whole
+            if window.name == name and window.side != own and is_of_it:
                 others = _with(others, window, quantity, late)
         found[name, own] = others
     return found

@@ -18,7 +18,13 @@ from models.fees import Fee
 from models.invoices import Invoice
 from models.plans import Plan
 from models.prices import Price
-from models.queries import adjustments, drafts, subscription_intervals, subscriptions
+from models.queries import (
+    adjustments,
+    drafts,
+    subscription_intervals,
+    subscriptions,
+    usage_cycles,
+)
 from models.queries.drafts import Step
 from models.queries.terms import (
     PriceSet,
@@ -142,8 +148,14 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
     new_sets = {each: _under(terms, base, draft) for each, base in old_sets.items()}
     # Terms of the subscription's own stand on both sides: they lie over whatever the plan charges.
     own = await subscription_intervals.overlays(session, terms)
-    old = [charge for step in steps for charge in drafts.charges_of(terms, step, old_sets, own)]
-    new = [charge for step in steps for charge in drafts.charges_of(terms, step, new_sets, own)]
+    old, new = [], []
+    for each in steps:
+        step = await usage_cycles.with_beginnings(session, terms, invoice, each, old_sets)
+        old += drafts.charges_of(terms, step, old_sets, own)
+        step = await usage_cycles.with_beginnings(
+            session, terms, invoice, each, new_sets, under=lambda base: _under(terms, base, draft)
+        )
+        new += drafts.charges_of(terms, step, new_sets, own)
     # The draft's sets hold all metrics of the old ones.
     sets = {**new_sets, "own": own.prices}
     readings = await drafts.readings_of(session, terms, [*old, *new], sets)

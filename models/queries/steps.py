@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from billing.durations import Duration
 from billing.entering_fees import entering_keys
 from billing.periods import Period
-from billing.rating import Schedule
+from billing.rating import Meter, Schedule
+from billing.usage_cycles import own_meters
 from models.queries.terms import PriceSet, Terms
 
 
@@ -24,6 +26,8 @@ class Step:
     resumed_at: datetime | None = None
     paid_until: datetime | None = None
     """Of the last pause before it; see `billing.rating.Schedule`."""
+    entered: tuple[tuple[Meter, datetime], ...] = ()
+    """From when on usage at another cadence than the plan's is billed, where it came later."""
 
     @property
     def version_ids(self) -> set[str]:
@@ -34,7 +38,21 @@ def schedule_at(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> Sched
     """The subscription's schedule as it stands at the boundary."""
     billed = sets.get(step.billed_version_id)
     coming = sets[step.coming_version_id]
-    schedule = replace(terms.schedule, resumed_at=step.resumed_at, paid_until=step.paid_until)
+    schedule = replace(
+        terms.schedule,
+        resumed_at=step.resumed_at,
+        paid_until=step.paid_until,
+        entered=dict(step.entered),
+        leaving=_leaving(step, sets, terms.schedule.cadence),
+    )
     if billed is None:
         return schedule
     return replace(schedule, entering=entering_keys(billed.prices, coming.prices, schedule.cadence))
+
+
+def _leaving(step: Step, sets: Mapping[str, PriceSet], cadence: Duration) -> frozenset[Meter]:
+    """Usage at another cadence than the plan's that the version to come bills no more."""
+    if step.ended_version_id == step.coming_version_id:
+        return frozenset()
+    ended, coming = sets[step.ended_version_id], sets[step.coming_version_id]
+    return own_meters(ended.prices, cadence) - own_meters(coming.prices, cadence)

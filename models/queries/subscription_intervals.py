@@ -43,7 +43,9 @@ class Overlays:
         for each in self.intervals:
             price = by_id[each.price_id]
             if each.kind == "plan_line" and each.unit_price is None:
-                price = by_key.get(each.key, price)
+                named = by_key.get(each.key, price)
+                # What has ended may be billed later, when the key charges for something else.
+                price = named if named.source_id == price.source_id else price
             found.append(Overlay(each, priced(each, price)))
         return found
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.durations import Duration, parse_duration
+from billing.periods import period_at
 from billing.rating import PriceTerms, Schedule
 from billing.taxes import BUILT_IN_RATES, FoundRate, TaxBehavior, TaxCalculator, TaxCase
 from models.billable_metrics import BillableMetric
@@ -48,7 +50,19 @@ class Terms:
             anchor=self.subscription.billing_anchor,
             cadence=parse_duration(self.subscription.billing_cadence),
             started_at=self.subscription.started_at,
+            billed_from=self._billed_from(),
         )
+
+    def _billed_from(self) -> datetime | None:
+        """Where what had elapsed at the creation is not billed, the start of what is."""
+        subscription = self.subscription
+        begins = subscription.billing_starts_at
+        if begins is None or begins <= subscription.started_at:
+            return None
+        cadence = parse_duration(subscription.billing_cadence)
+        # A creation at a boundary bills the window that ends there.
+        first = period_at(subscription.billing_anchor, cadence, begins - datetime.resolution)
+        return max(subscription.started_at, first.start)
 
     @property
     def behavior(self) -> TaxBehavior:

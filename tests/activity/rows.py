@@ -64,6 +64,8 @@ class PlanShape:
     fee_term: str = "in_advance"
     allowance: dict[str, object] | None = None
     """What is included of the usage, as a template."""
+    usage_cadence: str | None = None
+    """How often usage is billed; None: with the plan."""
 
 
 async def open_shop(database: Database, merchant_id: str, shape: PlanShape | None = None) -> Shop:
@@ -178,6 +180,7 @@ def _prices(shop: Shop, shape: PlanShape, product_id: str) -> list[object]:
             value_property="$.tokens",
         )
         price = _price(shop, shape.unit_price, metric_id=metric.id)
+        price.billing_cadence = shape.usage_cadence
         rows.append(metric)
         if shape.allowance is not None:
             feature = _feature(shop, product_id)

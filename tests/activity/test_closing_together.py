@@ -157,9 +157,17 @@ async def _stage_everybody(database: Database) -> list[DraftInvoice]:
     ends = datetime(2026, 4, 10, 9, tzinfo=UTC)
     ending = await _subscribed(database, await next_customer(database, cheap), ending_at=ends)
     allowed = await _subscribed(database, await open_shop(database, merchant_id, INCLUDED))
+    # By the day each window has its own; weeks and two months began before the window that ends.
+    days, weeks, months = [
+        await _subscribed(
+            database,
+            await open_shop(database, merchant_id, PlanShape(fee=None, usage_cadence=every)),
+        )
+        for every in ("P1D", "P7D", "P2M")
+    ]
     everybody = [
         plain, linked, exempt, taxed, late, voided, agreed, credited, unapproved, idle, busy,
-        ending, allowed,
+        ending, allowed, days, weeks, months,
     ]  # fmt: skip
     for at, each in enumerate(everybody):
         if each is not idle:
@@ -245,7 +253,7 @@ async def _credit(database: Database, contract: Contract) -> None:
 
 
 async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
-    """Thirteen subscriptions: usage of every owner, taxes, deals, credits, allowances, late usage.
+    """Sixteen subscriptions: usage of every owner, taxes, deals, credits, allowances, late usage.
 
     All tables are compared, the audit log and its actors included.
     """
@@ -254,7 +262,7 @@ async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
     alone, rows_alone = await _outcomes(fresh_url, refs, one_by_one)
     answers, rows = await _outcomes(fresh_url, refs, together)
     numbers = [each.finalized.invoice_number for each in answers if each.finalized is not None]
-    assert sorted(numbers) == [f"INV-2026-04-{number:03d}" for number in range(1, 13)]
+    assert sorted(numbers) == [f"INV-2026-04-{number:03d}" for number in range(1, 16)]
     assert [replace(each, finalized=None) for each in answers] == [
         replace(each, finalized=None) for each in alone
     ]

@@ -20,9 +20,18 @@ from models.base import new_id, wall_now
 from models.database import Database
 from models.entitlements import Entitlement, EntitlementGrant
 from models.features import Feature
+from models.subscription_intervals import SubscriptionInterval
 from tests.activity.rows import PlanShape, Shop, open_shop
 from tests.activity.usage import report
-from tests.factories import a_customer, a_plan, a_product, a_subscription, an_invoice
+from tests.factories import (
+    a_customer,
+    a_metric,
+    a_plan,
+    a_price,
+    a_product,
+    a_subscription,
+    an_invoice,
+)
 
 SECOND = timedelta(seconds=1)
 
@@ -122,6 +131,42 @@ async def test_what_late_usage_may_read_stays(
     await RetentionActivities(database).delete_old_usage()
     assert await kept(database, shop.merchant_id) == [since, OPENED]
     assert await deleted_before(database, shop.merchant_id) == since
+
+
+@pytest.mark.parametrize(
+    ("every", "since"),
+    [
+        # A month's 28 February, and a year before it, of the plan's or of terms of one's own.
+        ("P1Y", datetime(2025, 2, 28, tzinfo=UTC)),
+        # Shorter than the plan's: as without it.
+        ("P7D", datetime(2026, 1, 28, tzinfo=UTC)),
+    ],
+)
+@pytest.mark.parametrize("is_own", [False, True])
+async def test_what_a_longer_cycle_of_usage_reads_stays(
+    database: Database, shop: Shop, every: str, since: datetime, is_own: bool
+) -> None:
+    async with database.transaction() as session:
+        product = await a_product(session, shop.merchant_id)
+        metric = await a_metric(session, product)
+        price = await a_price(session, metric, billing_cadence=None if is_own else every)
+        plan = await a_plan(session, product, price)
+        customer = await a_customer(session, shop.merchant_id)
+        living = await a_subscription(session, customer, plan, started_at=since)
+        await an_invoice(session, living, sequence_number=7, ended_from=OPENED)
+        if is_own:
+            session.add(
+                SubscriptionInterval(
+                    id=new_id("int"), merchant_id=shop.merchant_id, subscription_id=living.id,
+                    price_id=price.id, plan_version_id=plan.default_version_id,
+                    price_key=price.id, kind="plan_line", base_quantity=Decimal(1),
+                    billing_cadence=every, billing_mode="arrears", start_date=since,
+                )
+            )  # fmt: skip
+    await report_at(database, shop, [since - SECOND, since, OPENED])
+    await change(database, shop.merchant_id, usage_retention_months=1)
+    await RetentionActivities(database).delete_old_usage()
+    assert await kept(database, shop.merchant_id) == [since, OPENED]
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,8 @@ async def test_an_edit_leaves_a_price_that_its_plans_can_bill(
         product = await a_product(session, catalog.fee.merchant_id)
         metrics = [await a_metric(session, product) for _ in range(2)]
         lines = [await a_price(session, metric) for metric in metrics]
-        plan = await a_plan(session, product, *lines)
+        version = 0 if field == "billingCadence" else 1
+        plan = await a_plan(session, product, *lines, billing_version=version)
     sent = {k: metrics[1].id if v == "other" else v for k, v in change.items()}
     refused = await client.patch(f"/v0/prices/{lines[0].id}", json=sent)
     assert (refused.status_code, refused.json()["code"]) == (409, "PRICE_IN_USE")

@@ -244,6 +244,16 @@ def test_an_own_interval_keeps_todays_rate() -> None:
     assert (change.after.kind, change.after.unit_price) == ("subscription_owned", Decimal(31))
 
 
+def test_usage_has_a_cadence_of_its_own_but_under_version_0() -> None:
+    quarterly = add(key="calls", cadence="P3M")
+    (change,) = apply_edits([], quarterly, GROUND, ["int_9"])
+    assert change.after is not None
+    assert change.after.cadence == "P3M"
+    with pytest.raises(InvalidValue) as refused:
+        apply_edits([], quarterly, replace(GROUND, is_legacy=True), ["int_9"])
+    assert refused.value.field == "billingCadence"
+
+
 @pytest.mark.parametrize(
     ("edits", "refusal"),
     [
@@ -253,7 +263,6 @@ def test_an_own_interval_keeps_todays_rate() -> None:
         (add(key="more", price_id="price_owed", start=day(3, 2)), ObligationCut),
         (add(cadence="PT1H"), InvalidValue),
         (add(key="calls", cadence="one_off", bill_date=day(3, 1)), InvalidValue),
-        (add(key="calls", cadence="P3M"), InvalidValue),
         (add(key="calls", unit_price=Decimal(1)), InvalidValue),
         (add(key="calls", transitions=((day(3, 2), Decimal(1)),)), InvalidValue),
         (add(cadence="one_off", bill_date=day(3, 5), end=day(3, 4)), InvalidValue),

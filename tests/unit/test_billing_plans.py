@@ -21,6 +21,9 @@ def test_accepts() -> None:
     check()
     check(FEE, USAGE, replace(USAGE, key="calls-2_b", metric_id="bm_2", billing_cadence="P1M"))
     check(replace(USAGE, payment_term="instant"), version=0)
+    check(replace(USAGE, billing_cadence="P1Y"))
+    check(replace(USAGE, billing_cadence="P7D"))
+    check(replace(USAGE, billing_cadence="P1M"), version=0)
     check(*(replace(FEE, key=f"k{at}", price_id=f"price_{at}") for at in range(LINES_MAX)))
 
 
@@ -35,7 +38,6 @@ def test_accepts() -> None:
         ([USAGE, replace(USAGE, key="again", price_id="price_3")], "prices[1]"),
         ([FEE, replace(FEE, key="again")], "prices[1]"),
         ([replace(USAGE, payment_term="instant")], "prices[0]"),
-        ([replace(USAGE, billing_cadence="P3M")], "prices[0]"),
         ([FEE] * (LINES_MAX + 1), "prices"),
     ],
 )
@@ -43,6 +45,12 @@ def test_refuses_and_names_the_line(lines: list[PlanLineDraft], field: str) -> N
     with pytest.raises(InvalidValue) as refusal:
         check(*lines)
     assert refusal.value.field == field
+
+
+def test_single_uses_keep_to_the_plan() -> None:
+    with pytest.raises(InvalidValue) as refusal:
+        check(FEE, replace(USAGE, billing_cadence="P3M"), version=0)
+    assert refusal.value.field == "prices[1]"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,49 @@ class TestUsage:
         assert charges_at([USAGE], SCHEDULE, ended=nothing, coming=None, terminating=True) == []
 
 
+class TestUsageAtItsOwnCadence:
+    """The first quarter is a stub, from 16 January to 1 April."""
+
+    QUARTERLY = replace(USAGE, cadence=Duration(months=3))
+    METER = ("bm_1", Duration(months=3))
+
+    def owed(self, ended: Period, schedule: Schedule = SCHEDULE, **at: bool) -> list[Period]:
+        charges = charges_at([self.QUARTERLY], schedule, ended=ended, coming=None, **at)
+        assert all(each.window == each.cycle for each in charges)
+        return [each.window for each in charges]
+
+    def test_is_owed_once_its_cycle_has_ended(self) -> None:
+        assert self.owed(STUB) == []
+        assert self.owed(FEBRUARY) == []
+        assert self.owed(MARCH) == [span((1, 16), (4, 1))]
+
+    def test_has_many_cycles_in_a_longer_period(self) -> None:
+        yearly = Schedule(day(1, 1), YEAR, day(1, 16))
+        monthly = replace(USAGE, cadence=MONTH)
+        year = Period(day(1, 16), day(1, 1, 2027))
+        charges = charges_at([monthly], yearly, ended=year, coming=None)
+        assert [each.window for each in charges[:2]] == [STUB, FEBRUARY]
+        assert len(charges) == 12
+
+    def test_is_cut_where_the_subscription_ends(self) -> None:
+        cut = span((2, 1), (2, 10))
+        assert self.owed(cut, terminating=True) == [span((1, 16), (2, 10))]
+        nothing = span((3, 1), (3, 1))
+        assert self.owed(nothing, terminating=True) == [span((1, 16), (3, 1))]
+
+    def test_is_cut_where_no_version_bills_it_further(self) -> None:
+        leaving = replace(SCHEDULE, leaving=frozenset({self.METER}))
+        assert self.owed(FEBRUARY, leaving) == [span((1, 16), (3, 1))]
+
+    def test_begins_where_it_entered_was_resumed_or_billing_began(self) -> None:
+        for since in (
+            replace(SCHEDULE, entered={self.METER: day(2, 1)}),
+            replace(SCHEDULE, resumed_at=day(2, 1)),
+            replace(SCHEDULE, billed_from=day(2, 1)),
+        ):
+            assert self.owed(MARCH, since) == [span((2, 1), (4, 1))]
+
+
 class TestFeesInAdvance:
     def test_the_start_owes_the_rest_of_the_running_cycle(self) -> None:
         charges = charges_at([FEE], SCHEDULE, ended=None, coming=STUB)
