@@ -1,9 +1,10 @@
 """What a merchant may change about a living subscription; how it is billed is not decided here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,6 +14,12 @@ from models.queries.drafts import Terms
 from models.subscriptions import Subscription
 
 _RULES = frozenset({"cleared", "ends_with_period"})
+# The columns of a subscription for whose next boundary nothing waits.
+NO_MOVE: Final[Mapping[str, Any]] = {
+    "next_version_id": None,
+    "next_version_bills_arrears": False,
+    "next_cycles": None,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,7 @@ async def change(session: AsyncSession, terms: Terms, command: ChangeSubscriptio
     if policy is not None and policy != subscription.version_policy:
         await keep_begun_version(session, terms)
         # A move that waits belongs to the policy under which it was asked for.
-        columns |= {"next_version_id": None, "next_version_bills_arrears": False}
+        columns |= dict(NO_MOVE)
     if columns:
         await subscriptions.change(session, subscription.merchant_id, subscription.id, **columns)
 

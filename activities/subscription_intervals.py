@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.subscription_changes import keep_begun_version
 from billing.ids import derived_id
 from billing.interval_edits import Change, Edits, Ground, apply_edits
+from billing.interval_refusals import PlanChangeWaits
 from billing.interval_terms import Interval
 from billing.intervals import resolved_rate
 from billing.money import text
@@ -57,6 +58,8 @@ async def edit(session: AsyncSession, terms: Terms, command: EditIntervals) -> E
     """Changes the intervals, pins the version that they lie over, and records it."""
     subscription = terms.subscription
     running = await _running(session, subscription)
+    if terms.named_cycles(_boundary(running)) is not None:
+        raise PlanChangeWaits("A plan of another cadence waits for the next period")
     current = await intervals.all_of(session, terms)
     ground = await _ground(session, terms, running, command.edits, current)
     new_ids = [new_id("int") for _each in command.edits.add]

@@ -9,6 +9,8 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import entitlements
+from activities.subscription_changes import NO_MOVE
+from billing.cycles import Cycles, cycles_documents
 from billing.durations import parse_duration
 from billing.errors import InvalidValue, NotFound
 from billing.ids import derived_id
@@ -228,16 +230,19 @@ async def roll(session: AsyncSession, terms: Terms, invoice: Invoice) -> None:
     subscription, merchant_id = terms.subscription, invoice.merchant_id
     # Before the version moves on, which decides it while the period runs.
     arrears_version_id = drafts.arrears_version(terms, invoice)
+    start, since = _coming_of(invoice).start, invoice.resumed_at
+    cycles = terms.named_cycles(start)
     is_new = await _follow(session, terms)
-    await invoices.change(
-        session,
-        merchant_id,
-        invoice.id,
-        **closing_columns(subscription, invoice, arrears_version_id),
-    )
-    await invoices.add(session, following(terms, await merchant_of(session, merchant_id), invoice))
+    columns = closing_columns(subscription, invoice, arrears_version_id)
+    if cycles is not None:
+        await move_cycles(session, terms, invoice, Moved(cycles, start))
+        columns["coming_to"] = cycles.at(start).end
+        since = start
+    await invoices.change(session, merchant_id, invoice.id, **columns)
+    merchant = await merchant_of(session, merchant_id)
+    await invoices.add(session, following(terms, merchant, invoice, since=since))
     if is_new:
-        await entitlements.follow(session, subscription, _coming_of(invoice).start)
+        await entitlements.follow(session, subscription, start)
     await _hand_to_close(session, subscription, invoice, grace_of(invoice))
 
 
@@ -258,14 +263,43 @@ def closing_columns(
     }
 
 
-def following(terms: Terms, merchant: Merchant, invoice: Invoice) -> Invoice:
-    """The invoice that opens where this one begins to close."""
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Other cycles, and from when on they count."""
+
+    cycles: Cycles
+    at: datetime
+
+
+async def move_cycles(session: AsyncSession, terms: Terms, invoice: Invoice, moved: Moved) -> None:
+    """Lets the subscription go on by other cycles from where an invoice's window ends."""
+    subscription = terms.subscription
+    if moved.cycles == terms.timeline.current:
+        return
+    timeline = terms.timeline.moved(moved.cycles, moved.at, invoice.sequence_number)
+    await subscriptions.change(
+        session,
+        subscription.merchant_id,
+        subscription.id,
+        billing_anchor=timeline.current.anchor,
+        billing_cadence=timeline.current.cadence.text(),
+        earlier_cycles=cycles_documents(timeline.earlier),
+    )
+
+
+def following(
+    terms: Terms, merchant: Merchant, invoice: Invoice, *, since: datetime | None
+) -> Invoice:
+    """The invoice that opens where this one begins to close.
+
+    `since` is from when on it is billed without a pause, and by the same cycles.
+    """
     return opened_row(
         terms,
         merchant,
         sequence_number=invoice.sequence_number + 1,
         ended=_coming_of(invoice),
-        run=Run(resumed_at=invoice.resumed_at),
+        run=Run(resumed_at=since),
     )
 
 
@@ -285,8 +319,7 @@ async def _follow(session: AsyncSession, terms: Terms) -> bool:
         subscription.id,
         plan_id=coming.plan_id,
         plan_version_id=coming.id,
-        next_version_id=None,
-        next_version_bills_arrears=False,
+        **NO_MOVE,
     )
     return coming_id != running_id
 

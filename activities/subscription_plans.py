@@ -10,7 +10,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import entitlements
 from activities import subscription_periods as periods
+from activities.subscription_changes import NO_MOVE
 from activities.subscription_versions import pin
+from billing.cycles import Cycles, PlanCycles
+from billing.durations import parse_duration
 from billing.errors import NotFound
 from billing.ids import derived_id
 from billing.periods import Period
@@ -46,6 +49,8 @@ class PlannedChange:
     """When it takes effect, and what it gives back and asks for then."""
 
     effective_at: datetime
+    cycles: Cycles
+    """By which it is billed from then on."""
     lines: Sequence[Amount]
 
 
@@ -57,12 +62,23 @@ async def plan(session: AsyncSession, terms: Terms, command: ChangePlan) -> Plan
     new = await _target(session, terms, command)
     if command.at == "period_end":
         boundary = running.next_action_at or command.now
-        if await plan_changes.cuts_cycles(session, terms, new, boundary):
+        cycles = _cycles(new, boundary)
+        if await plan_changes.cuts_cycles(session, terms, new, cycles, boundary):
             raise PlanNotChangeable("A fee of another cadence stands against it; change it now")
-        return PlannedChange(boundary, [])
+        return PlannedChange(boundary, cycles, [])
+    cycles = _cycles(new, command.now)
     back = await plan_changes.given_back(session, terms, command.now)
-    asked = await plan_changes.asked_for(session, new, command.now)
-    return PlannedChange(command.now, [*back, *asked])
+    asked = await plan_changes.asked_for(session, new, cycles, command.now)
+    return PlannedChange(command.now, cycles, [*back, *asked])
+
+
+def _cycles(new: Terms, at: datetime) -> Cycles:
+    """By which the subscription is billed from then on."""
+    return _plan_cycles(new).following(new.timeline.current, at)
+
+
+def _plan_cycles(new: Terms) -> PlanCycles:
+    return PlanCycles(parse_duration(new.plan.billing_cadence), new.plan.billing_anchor)
 
 
 async def change(session: AsyncSession, terms: Terms, command: ChangePlan) -> None:
@@ -74,7 +90,8 @@ async def change(session: AsyncSession, terms: Terms, command: ChangePlan) -> No
     new = await _target(session, terms, command)
     if command.at == "period_end":
         # A version of another plan: the boundary takes it with its plan.
-        await pin(session, terms, new.plan.default_version_id, "next_period")
+        version_id = new.plan.default_version_id
+        await pin(session, terms, version_id, "next_period", cycles=_plan_cycles(new))
         return
     await _write_lines(session, running, planned)
     await periods.cut(session, terms, running, periods.Cut(command.now, is_last=False))
@@ -90,9 +107,9 @@ async def change(session: AsyncSession, terms: Terms, command: ChangePlan) -> No
         running.subscription_id,
         plan_id=new.plan.id,
         plan_version_id=new.plan.default_version_id,
-        next_version_id=None,
-        next_version_bills_arrears=False,
+        **NO_MOVE,
     )
+    await periods.move_cycles(session, new, running, periods.Moved(planned.cycles, command.now))
     await periods.open_invoice(
         session,
         new,

@@ -72,7 +72,10 @@ async def roll_all(
     if not plain:
         return {}
     merchant = await periods.merchant_of(session, merchant_id)
-    opened = [periods.following(each.terms, merchant, each.invoice) for each in plain]
+    opened = [
+        periods.following(each.terms, merchant, each.invoice, since=each.invoice.resumed_at)
+        for each in plain
+    ]
     await reminders.remind_all(
         session,
         [

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import entitlements
 from activities.subscription_changes import keep_begun_version
+from billing.cycles import PlanCycles, plan_cycles_document
 from billing.errors import NotFound
 from billing.version_migration import (
     FeatureTerms,
@@ -103,8 +104,18 @@ def _planned_timing(terms: Terms) -> Timing:
     return "immediate" if planned == "immediate" else "next_period"
 
 
-async def pin(session: AsyncSession, terms: Terms, target_id: str | None, timing: Timing) -> None:
-    """Names the version that the next boundary takes, if any, and follows the plan no longer."""
+async def pin(
+    session: AsyncSession,
+    terms: Terms,
+    target_id: str | None,
+    timing: Timing,
+    *,
+    cycles: PlanCycles | None = None,
+) -> None:
+    """Names the version that the next boundary takes, if any, and follows the plan no longer.
+
+    `cycles` are those of its plan, where that is another one.
+    """
     subscription = terms.subscription
     if subscription.version_policy != "pinned":
         await keep_begun_version(session, terms)
@@ -115,6 +126,7 @@ async def pin(session: AsyncSession, terms: Terms, target_id: str | None, timing
         version_policy="pinned",
         next_version_id=target_id,
         next_version_bills_arrears=target_id is not None and timing == "immediate",
+        next_cycles=None if cycles is None else plan_cycles_document(cycles),
     )
 
 

@@ -22,6 +22,11 @@ def entering_keys(
     )
 
 
+def advance_keys(prices: Sequence[PriceTerms]) -> frozenset[str]:
+    """The keys of all fees in advance: by other cycles each of them enters."""
+    return frozenset(price.key for price in prices if price.key and _is_advance(price))
+
+
 def _is_advance(price: PriceTerms) -> bool:
     return price.kind == "fee" and price.payment_term == "in_advance"
 

@@ -43,3 +43,9 @@ class ObligationCut(Conflict):
     """An obligation is owed whole: no interval begins or ends inside its period."""
 
     code = "INTERVAL_CUTS_OBLIGATION"
+
+
+class PlanChangeWaits(Conflict):
+    """A plan of another cadence waits for the boundary: what lies over this one would be cut."""
+
+    code = "INTERVAL_PLAN_CHANGE_WAITS"

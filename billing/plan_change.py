@@ -26,7 +26,6 @@ class PlanTerms:
     """What two plans must share for one invoice to bill them both."""
 
     currency: str
-    billing_cadence: str
     tax_behavior: str
     tax_rate: Decimal
     billing_version: int
@@ -73,7 +72,7 @@ class Amount:
 
 def check_plans(old: PlanTerms, new: PlanTerms) -> None:
     """Refuses plans that one invoice cannot bill."""
-    for name in ("currency", "billing_cadence", "tax_behavior", "tax_rate", "billing_version"):
+    for name in ("currency", "tax_behavior", "tax_rate", "billing_version"):
         if getattr(old, name) != getattr(new, name):
             raise PlanNotChangeable("The plans differ", details={"differs": name})
 

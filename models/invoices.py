@@ -49,7 +49,8 @@ class Invoice(Table, table=True):
     """End of the window whose advance charges it bills (from `ended_to`); null when terminating,
     `ended_to` itself when a pause cut it."""
     resumed_at: datetime | None = instant(nullable=True)
-    """When the last pause before it ended; null: the subscription was never paused before it."""
+    """Since when it was billed without a pause, by one plan or by the same cycles; null: since it
+    started."""
     paid_until: datetime | None = instant(nullable=True)
     """On the first invoice after a pause: the end of the last window whose fees were billed."""
     period_start: datetime = instant()

@@ -40,12 +40,16 @@ class Subscription(Table, table=True):
     billing_starts_at: datetime | None = instant(nullable=True)
     billing_anchor: datetime = instant()
     billing_cadence: str
+    earlier_cycles: list[dict[str, Any]] = document(default_factory=list)
+    """Anchors and cadences from before plans of other cadences (`billing.cycles`)."""
     elapsed_period_billing: str | None = None
     version_policy: str = "floating"
     next_version_id: str | None = Field(default=None, foreign_key="plan_versions.id")
     """The version of the next period, where a migration has named one (pinned only)."""
     next_version_bills_arrears: bool = False
     """Whether it bills the arrears of the running period already."""
+    next_cycles: dict[str, Any] | None = document(nullable=True, default=None)
+    """How often the plan of that version is billed, where it is another plan."""
     auto_charge: bool = False
     tax_exempt: bool = False
     payment_term_days: int = 0

@@ -53,6 +53,10 @@ class PlanChange(Wire):
     plan_id: str
     preview: bool
     effective_at: Instant
+    billing_anchor: Instant
+    billing_cadence: str
+    period_end: Instant
+    """Until when the first period under the plan runs."""
     currency: str
     lines: list[PlanChangeLine]
     subtotal: str
@@ -102,6 +106,9 @@ async def internal_change_plan(
         plan_id=body.plan_id,
         preview=body.preview,
         effective_at=planned.effective_at,
+        billing_anchor=planned.cycles.anchor,
+        billing_cadence=planned.cycles.cadence.text(),
+        period_end=planned.cycles.at(planned.effective_at).end,
         currency=currency,
         lines=[PlanChangeLine.of(each) for each in planned.lines],
         subtotal=amount_text(to_minor_unit(subtotal, currency), currency),

@@ -139,11 +139,13 @@ class _Held:
         self, template: Mapping[str, Any], start: datetime, end: datetime | None
     ) -> AllowanceTerms:
         allowance = allowance_of(template)
+        # Resets go on as they were counted when these terms began: other cycles grant nothing.
+        anchor = allowance.anchor or self.terms.timeline.at(start).anchor
         return AllowanceTerms(
             start=start,
             end=end,
             is_soft=allowance.is_soft,
-            anchor=allowance.anchor or self.terms.subscription.billing_anchor,
+            anchor=anchor,
             every=allowance.every,
             preserves_overage=allowance.preserves_overage,
         )

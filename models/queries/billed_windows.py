@@ -13,11 +13,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.adjustments import Adjustment, kept_share, rule_of
 from billing.bounds import QuantityRule
+from billing.cycles import Cycles
 from billing.durations import Duration, parse_duration
 from billing.interval_terms import kept_interval
 from billing.late_usage import DISPLAY_SUFFIX, LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS, Reading
 from billing.money import exact
-from billing.periods import Period, boundary, index_at, period_at
+from billing.periods import Period, boundary, index_at
 from billing.rating import NO_USES, Billed, PriceTerms, Uses
 from billing.taxes import TaxBehavior
 from models.billable_metrics import BillableMetric
@@ -80,12 +81,11 @@ class BilledWindow:
 
 
 def billing_period(terms: Terms, side: Period, cadence: Duration | None) -> Period:
-    """The whole period that a side lies in, whether or not something cut it.
+    """The whole period that a side lies in, whether or not something cut it but other cycles.
 
     `cadence`: of a price that has one of its own.
     """
-    schedule = terms.schedule
-    return period_at(schedule.anchor, cadence or schedule.cadence, side.start)
+    return terms.timeline.period_at(side.start, cadence)
 
 
 async def windows_of(
@@ -186,10 +186,15 @@ def _basis(line: InvoiceLine, behavior: TaxBehavior) -> Decimal:
 
 def looked_back_to(terms: Terms, billed_to: datetime) -> datetime:
     """From when on late usage is looked for, where invoices have billed so far."""
-    schedule = terms.schedule
-    index = index_at(schedule.anchor, schedule.cadence, billed_to) - LOOKED_BACK_PERIODS
-    few = boundary(schedule.anchor, schedule.cadence, index)
-    return min(few, billed_to - timedelta(days=LOOKED_BACK_DAYS))
+    timeline = terms.timeline
+    # Of longer cycles that have ended, windows are as long.
+    few = [_few(each, billed_to) for each in (timeline.current, *timeline.ended)]
+    return min(*few, billed_to - timedelta(days=LOOKED_BACK_DAYS))
+
+
+def _few(cycles: Cycles, billed_to: datetime) -> datetime:
+    index = index_at(cycles.anchor, cycles.cadence, billed_to) - LOOKED_BACK_PERIODS
+    return boundary(cycles.anchor, cycles.cadence, index)
 
 
 @dataclass(frozen=True, slots=True)

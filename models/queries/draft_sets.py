@@ -109,13 +109,8 @@ class _Shared:
         """The same for all whose boundary, schedule and taxes are the same."""
         subscription = terms.subscription
         taxed = (subscription.tax_exempt, terms.plan.id, repr(terms.customer.tax_rates))
-        schedule = (
-            subscription.billing_anchor,
-            subscription.billing_cadence,
-            subscription.started_at,
-            subscription.billing_starts_at,
-        )
-        key = (step, schedule, taxed)
+        # The step has its cycles.
+        key = (step, subscription.started_at, subscription.billing_starts_at, taxed)
         if key not in self._due:
             self._due[key] = self._found(terms, step, taxed)
         return self._due[key]

@@ -15,14 +15,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.adjustments import ALONE, Adjustment, Bounded, rate_adjusted
 from billing.allowances import Burned
 from billing.bounds import OtherSides
+from billing.cycles import Cycles
 from billing.grant_discounts import with_grant_discounts
 from billing.intervals import Boundary, charges_under
 from billing.invoicing import floor_rebates, period_of, totals
 from billing.late_usage import with_carried
 from billing.manual_lines import fit_credits
 from billing.money import text, to_minor_unit
-from billing.periods import Period, boundary, index_at
-from billing.rating import NO_USES, Charge, Measure, PriceTerms, RatedLine, Uses
+from billing.periods import Period
+from billing.rating import NO_USES, Charge, Measure, PriceTerms, RatedLine, Schedule, Uses
 from billing.taxes import TaxBehavior
 from models.billable_metrics import BillableMetric
 from models.invoices import Invoice
@@ -41,7 +42,13 @@ from models.queries import (
 )
 from models.queries.draft_lines import Draft, line_columns, line_rows
 from models.queries.late_usage import LateUsage, late_usage
-from models.queries.steps import Step, schedule_at
+from models.queries.steps import (
+    Step,
+    arrears_version,
+    coming_schedule,
+    schedule_at,
+    step_of,
+)
 from models.queries.subscription_intervals import Overlays
 from models.queries.terms import (
     PriceSet,
@@ -56,12 +63,14 @@ __all__ = [
     "Draft",
     "Step",
     "Terms",
+    "arrears_version",
     "charges_of",
     "line_columns",
     "line_rows",
     "next_version",
     "of_invoice",
     "rate",
+    "step_of",
     "terms_of",
     "window_at",
 ]
@@ -74,13 +83,14 @@ WALLET_CHARGE_MAX = Decimal(5000)
 
 def window_at(terms: Terms, instant: datetime) -> Period:
     """The billing window that contains the instant, clipped to the subscription's start."""
-    schedule = terms.schedule
-    start = schedule.started_at
-    index = index_at(schedule.anchor, schedule.cadence, max(instant, start))
-    return Period(
-        max(start, boundary(schedule.anchor, schedule.cadence, index)),
-        boundary(schedule.anchor, schedule.cadence, index + 1),
-    )
+    return window_by(terms, terms.timeline.at(instant), instant)
+
+
+def window_by(terms: Terms, cycles: Cycles, instant: datetime) -> Period:
+    """The same by these cycles."""
+    start = terms.subscription.started_at
+    cycle = cycles.at(max(instant, start))
+    return Period(max(start, cycle.start), cycle.end)
 
 
 def billed_from(terms: Terms) -> datetime:
@@ -237,16 +247,20 @@ def _accrued_charge(price: PriceTerms, steps: Sequence[Step]) -> Charge:
 
 def elapsed_steps(terms: Terms, running: Period) -> list[Step]:
     """Every boundary from the start to the running window: normally one, the start itself."""
-    version_id = terms.subscription.plan_version_id
+    version_id, cycles = terms.subscription.plan_version_id, terms.timeline.of_window(0)
     windows: list[Period | None] = [None]
-    window = window_at(terms, terms.subscription.started_at)
+    window = window_by(terms, cycles, terms.subscription.started_at)
     while window.start <= running.start:
         windows.append(window)
-        window = window_at(terms, window.end)
+        window = window_by(terms, cycles, window.end)
 
     def step(ended: Period | None, coming: Period | None) -> Step:
         return Step(
-            ended=ended, coming=coming, ended_version_id=version_id, coming_version_id=version_id
+            ended=ended,
+            coming=coming,
+            ended_version_id=version_id,
+            coming_version_id=version_id,
+            cycles=cycles,
         )
 
     return [step(ended, coming) for ended, coming in pairwise(windows)]
@@ -256,9 +270,11 @@ def charges_of(
     terms: Terms, step: Step, sets: Mapping[str, PriceSet], own: Overlays
 ) -> list[Charge]:
     """Arrears at the ended window's version, advances at the coming one's."""
-    at = Boundary(schedule_at(terms, step, sets), step.ended, step.coming, step.terminating)
+    ended_by = schedule_at(terms, step, sets)
+    coming_by = coming_schedule(ended_by, step, sets)
 
-    def due(version_id: str) -> list[Charge]:
+    def due(version_id: str, schedule: Schedule) -> list[Charge]:
+        at = Boundary(schedule, step.ended, step.coming, step.terminating)
         return charges_under(sets[version_id].prices, own.over(sets[version_id]), at)
 
     def in_advance(charge: Charge) -> bool:
@@ -266,9 +282,9 @@ def charges_of(
 
     left = usage_cycles.charges_left(terms, step, sets, own)
     if step.ended_version_id == step.coming_version_id:
-        return [*due(step.ended_version_id), *left]
-    arrears = [charge for charge in due(step.ended_version_id) if not in_advance(charge)]
-    advance = [charge for charge in due(step.coming_version_id) if in_advance(charge)]
+        return [*due(step.ended_version_id, ended_by), *left]
+    arrears = [each for each in due(step.ended_version_id, ended_by) if not in_advance(each)]
+    advance = [each for each in due(step.coming_version_id, coming_by) if in_advance(each)]
     return [*arrears, *left, *advance]
 
 
@@ -340,47 +356,6 @@ async def _wallet_charge(
         return Decimal(0), {}
     origin = {"minimum": text(minimum), "balance": text(balance)}
     return min(max(shortfall, WALLET_CHARGE_MIN), WALLET_CHARGE_MAX), origin
-
-
-def arrears_version(terms: Terms, invoice: Invoice) -> str:
-    """The plan version whose prices an invoice's ended window is billed at.
-
-    That of the window's start; with an `immediate` transition the plan's default, for the whole
-    window, as long as the window runs (SEMANTICS §7). Advances follow at the next boundary anyway.
-    """
-    subscription = terms.subscription
-    migrates = subscription.version_policy == "pinned" and subscription.next_version_bills_arrears
-    if migrates and invoice.status == "ACTIVE" and subscription.next_version_id is not None:
-        return subscription.next_version_id
-    if invoice.arrears_version_id is not None:
-        return invoice.arrears_version_id
-    follows = (
-        invoice.status == "ACTIVE"
-        and terms.subscription.version_policy != "pinned"
-        and terms.plan.version_transition.get("effectiveDate") == "immediate"
-    )
-    return terms.plan.default_version_id if follows else invoice.plan_version_id
-
-
-def step_of(terms: Terms, invoice: Invoice) -> Step:
-    """The boundary that an invoice of a running subscription bills."""
-    ended = (
-        None
-        if invoice.ended_from is None or invoice.ended_to is None
-        else Period(invoice.ended_from, invoice.ended_to)
-    )
-    start = invoice.period_start if invoice.ended_to is None else invoice.ended_to
-    coming = None if invoice.coming_to is None else Period(start, invoice.coming_to)
-    return Step(
-        ended=ended,
-        ended_version_id=arrears_version(terms, invoice),
-        coming=coming,
-        coming_version_id=invoice.coming_version_id or next_version(terms, invoice.plan_version_id),
-        billed_version_id=invoice.plan_version_id,
-        terminating=coming is None or coming.is_empty,
-        resumed_at=invoice.resumed_at,
-        paid_until=invoice.paid_until,
-    )
 
 
 async def of_invoice(session: AsyncSession, terms: Terms, invoice: Invoice) -> Draft:

@@ -10,7 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.adjustments import rate_adjusted
-from billing.durations import parse_duration
+from billing.changing_fees import is_cut, is_missed
+from billing.cycles import Cycles
 from billing.periods import Period
 from billing.plan_change import (
     Amount,
@@ -32,7 +33,6 @@ from billing.rating import (
 from models.invoices import Invoice, InvoiceLine
 from models.manual_lines import ManualLine
 from models.queries import adjustments, drafts, invoices
-from models.queries.drafts import window_at
 from models.queries.terms import Terms, price_set, rate_of
 from models.refunds import Refund
 from models.subscriptions import Subscription
@@ -52,7 +52,6 @@ def plan_terms(terms: Terms) -> PlanTerms:
     """What the plan must share with another one."""
     return PlanTerms(
         currency=terms.plan.currency,
-        billing_cadence=terms.plan.billing_cadence,
         tax_behavior=terms.behavior,
         tax_rate=rate_of(terms).rate,
         billing_version=terms.plan.billing_version,
@@ -140,12 +139,13 @@ def _billed_fee(line: InvoiceLine, origin: dict[str, Any]) -> ChangedFee | None:
     return replace(asked, cycle=window, invoice_id=line.invoice_id, discounts=())
 
 
-async def asked_for(session: AsyncSession, terms: Terms, now: datetime) -> list[Amount]:
-    """What the plan (the new one) is due in advance for the rest of the running window."""
+async def asked_for(
+    session: AsyncSession, terms: Terms, cycles: Cycles, now: datetime
+) -> list[Amount]:
+    """What the plan (the new one) is due in advance until a cycle ends, of those it brings."""
     prices = (await price_set(session, terms, terms.plan.default_version_id)).prices
-    window = window_at(terms, now)
-    coming = Period(now, window.end)
-    schedule = Schedule(terms.schedule.anchor, terms.schedule.cadence, now)
+    coming = Period(now, cycles.at(now).end)
+    schedule = Schedule(cycles.anchor, cycles.cadence, now)
     fees = [price for price in prices if price.kind == "fee"]
     charges = charges_at(fees, schedule, ended=None, coming=coming)
     charges += [
@@ -178,13 +178,18 @@ def _asked(terms: Terms, line: RatedLine) -> Amount:
     return Amount(line.price.display_name, line.window, amount, fee)
 
 
-async def cuts_cycles(session: AsyncSession, old: Terms, new: Terms, boundary: datetime) -> bool:
-    """Whether a change at a boundary would cut a cycle, or miss what is billed once."""
+async def cuts_cycles(
+    session: AsyncSession, old: Terms, new: Terms, cycles: Cycles, boundary: datetime
+) -> bool:
+    """Whether a change at a boundary would cut a cycle, or miss what is billed once.
+
+    A fee in arrears whose cycle runs on would never be billed for what has passed of it.
+    """
     if await given_back(session, old, boundary):
         return True
+    running = old.timeline.current
+    ending = (await price_set(session, old, old.subscription.plan_version_id)).prices
+    if any(is_cut(price, running, boundary) for price in ending):
+        return True
     prices = (await price_set(session, new, new.plan.default_version_id)).prices
-    cadence = parse_duration(new.subscription.billing_cadence)
-    return any(
-        price.kind == "fee" and price.cadence is not None and price.cadence != cadence
-        for price in prices
-    )
+    return any(is_missed(price, running, cycles) for price in prices)

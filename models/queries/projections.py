@@ -15,7 +15,15 @@ from billing.rating import Charge, Measure, RatedLine
 from models.invoices import Invoice
 from models.manual_lines import ManualLine
 from models.queries import adjustments, drafts, invoices, manual_lines, subscription_intervals
-from models.queries.drafts import Draft, Step, charges_of, next_version, step_of, window_at
+from models.queries.drafts import (
+    Draft,
+    Step,
+    charges_of,
+    next_version,
+    step_of,
+    window_at,
+    window_by,
+)
 from models.queries.terms import PriceSet, Terms, price_set
 
 OLDER_STATUSES = ("CLOSING", "CLOSED")
@@ -146,13 +154,15 @@ def _steps(terms: Terms, first: Step, until: datetime) -> Iterator[Step]:
         yield step
         if step.coming is None:
             return
+        cycles = step.coming_cycles or step.cycles or terms.timeline.current
         step = Step(
             ended=step.coming,
             ended_version_id=step.coming_version_id,
-            coming=window_at(terms, step.coming.end),
+            coming=window_by(terms, cycles, step.coming.end),
             coming_version_id=next_version(terms, step.coming_version_id),
             billed_version_id=step.coming_version_id,
-            resumed_at=step.resumed_at,
+            resumed_at=step.resumed_at if step.coming_cycles is None else step.coming.start,
+            cycles=cycles,
         )
 
 

@@ -21,7 +21,10 @@ from billing.late_usage import LOOKED_BACK_DAYS, LOOKED_BACK_PERIODS
 # what has used them up: since a reset before that, or since they began.
 _ADVANCE = """
 WITH reading AS (
-    SELECT s.merchant_id, s.id AS subscription_id, s.billing_cadence::interval AS cadence,
+    SELECT s.merchant_id, s.id AS subscription_id, greatest(
+            s.billing_cadence::interval,
+            (SELECT max((e ->> 'cadence')::interval) FROM jsonb_array_elements(s.earlier_cycles) e)
+        ) AS cadence,
         coalesce(
             min(coalesce(i.ended_from, i.period_start)) FILTER (WHERE i.status = ANY (:open)),
             max(coalesce(i.ended_from, i.period_start)),

@@ -178,7 +178,8 @@ def _steps(terms: Terms, invoice: Invoice) -> list[Step]:
     """The boundaries that it billed: of a first invoice, all that had passed when it was issued."""
     if invoice.ended_to is None and invoice.coming_to is None:
         issued_at = invoice.issued_at or invoice.period_start
-        steps = drafts.elapsed_steps(terms, drafts.window_at(terms, issued_at))
+        first = drafts.window_by(terms, terms.timeline.of_window(0), issued_at)
+        steps = drafts.elapsed_steps(terms, first)
         own = invoice.plan_version_id
         return [replace(step, ended_version_id=own, coming_version_id=own) for step in steps]
     return [drafts.step_of(terms, invoice)]

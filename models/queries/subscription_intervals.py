@@ -98,12 +98,16 @@ async def _spans(session: AsyncSession, terms: Terms) -> list[VersionSpan]:
     ends = [*(start for start, _ in changes[1:]), subscription.terminated_at]
     versions = sorted({version_id for _, version_id in changes})
     lines = await plans.lines(session, subscription.merchant_id, versions)
-    prices = {
-        version_id: [_plan_price(terms, *each) for each in lines[version_id]]
-        for version_id in versions
-    }
     return [
-        VersionSpan(version_id, start, end, prices[version_id])
+        VersionSpan(
+            version_id,
+            start,
+            end,
+            [
+                _plan_price(terms.cadence_under(version_id, start), *each)
+                for each in lines[version_id]
+            ],
+        )
         for (start, version_id), end in zip(changes, ends, strict=True)
         if end is None or start < end
     ]
@@ -278,12 +282,12 @@ def _instant(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def _plan_price(terms: Terms, line: PlanLine, price: Price) -> PlanPrice:
+def _plan_price(cadence: str, line: PlanLine, price: Price) -> PlanPrice:
     return PlanPrice(
         key=line.key,
         price_id=price.id,
         quantity=Decimal(price.quantity),
-        cadence=price.billing_cadence or terms.subscription.billing_cadence,
+        cadence=price.billing_cadence or cadence,
         mode="advance" if price.payment_term == "in_advance" else "arrears",
     )
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.cycles import Cycles, Timeline, kept_cycles, kept_plan_cycles
 from billing.durations import Duration, parse_duration
-from billing.periods import period_at
 from billing.rating import PriceTerms, Schedule
 from billing.taxes import BUILT_IN_RATES, FoundRate, TaxBehavior, TaxCalculator, TaxCase
 from models.billable_metrics import BillableMetric
@@ -46,9 +46,13 @@ class Terms:
 
     @property
     def schedule(self) -> Schedule:
+        return self.schedule_of(self.timeline.current)
+
+    def schedule_of(self, cycles: Cycles) -> Schedule:
+        """The subscription's schedule by these cycles."""
         return Schedule(
-            anchor=self.subscription.billing_anchor,
-            cadence=parse_duration(self.subscription.billing_cadence),
+            anchor=cycles.anchor,
+            cadence=cycles.cadence,
             started_at=self.subscription.started_at,
             billed_from=self._billed_from(),
         )
@@ -59,10 +63,44 @@ class Terms:
         begins = subscription.billing_starts_at
         if begins is None or begins <= subscription.started_at:
             return None
-        cadence = parse_duration(subscription.billing_cadence)
         # A creation at a boundary bills the window that ends there.
-        first = period_at(subscription.billing_anchor, cadence, begins - datetime.resolution)
+        first = self.timeline.of_window(0).at(begins - datetime.resolution)
         return max(subscription.started_at, first.start)
+
+    @property
+    def timeline(self) -> Timeline:
+        """Its cycles over time."""
+        subscription = self.subscription
+        cadence = parse_duration(subscription.billing_cadence)
+        return Timeline(
+            Cycles(subscription.billing_anchor, cadence), kept_cycles(subscription.earlier_cycles)
+        )
+
+    def named_cycles(self, boundary: datetime) -> Cycles | None:
+        """The cycles of a plan that waits for the next boundary; None: its own go on."""
+        named = self.subscription.next_cycles
+        if named is None:
+            return None
+        running = self.timeline.current
+        found = kept_plan_cycles(named).following(running, boundary)
+        return None if found == running else found
+
+    def cadence_under(self, version_id: str, start: datetime) -> str:
+        """How often a version was billed that it had from `start` on, or will be."""
+        is_named = version_id == self.subscription.next_version_id
+        named = self.named_cycles(start) if is_named else None
+        return (named or self.timeline.at(start)).cadence.text()
+
+    def cycles_of(self, invoice: Invoice, start: datetime) -> tuple[Cycles, Cycles | None]:
+        """Those of the window that an invoice ends, and of the one from `start`; None: the same.
+
+        An invoice that is still to close after they have moved is billed by its own.
+        """
+        timeline, number = self.timeline, invoice.sequence_number
+        ended, coming = timeline.of_window(number), timeline.of_coming(number)
+        if invoice.status == "ACTIVE":
+            coming = self.named_cycles(start) or coming
+        return ended, None if coming == ended else coming
 
     @property
     def behavior(self) -> TaxBehavior:

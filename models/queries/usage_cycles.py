@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing import intervals
+from billing.durations import Duration
 from billing.intervals import Boundary
 from billing.periods import Period, period_at
 from billing.rating import Charge, Meter, PriceTerms, charges_at
@@ -95,7 +96,8 @@ def _left_prices(terms: Terms, step: Step, sets: Mapping[str, PriceSet]) -> list
     begun = sets.get(step.billed_version_id)
     if begun is None or step.billed_version_id == step.ended_version_id:
         return []
-    return left_prices(begun.prices, sets[step.ended_version_id].prices, terms.schedule.cadence)
+    cycles = step.cycles or terms.timeline.current
+    return left_prices(begun.prices, sets[step.ended_version_id].prices, cycles.cadence)
 
 
 async def _earlier(
@@ -118,7 +120,8 @@ async def _earlier(
     # With which version the window after an invoice began, the invoice of that window knows.
     following = [invoice.plan_version_id, *(row.plan_version_id for row in found)]
     billed = [row.arrears_version_id or row.plan_version_id for row in found]
-    meters = await _meters(session, terms, {*following, *billed}, under)
+    cadence = terms.timeline.of_window(invoice.sequence_number).cadence
+    meters = await _meters(session, terms, {*following, *billed}, cadence, under)
     return [
         BilledBefore(_window(row), meters[version_id], meters[next_id])
         for row, version_id, next_id in zip(found, billed, following, strict=False)
@@ -126,10 +129,9 @@ async def _earlier(
 
 
 async def _meters(
-    session: AsyncSession, terms: Terms, version_ids: set[str], under: Under
+    session: AsyncSession, terms: Terms, version_ids: set[str], cadence: Duration, under: Under
 ) -> dict[str, frozenset[Meter]]:
     lines = await version_lines(session, terms.subscription.merchant_id, version_ids)
-    cadence = terms.schedule.cadence
     return {
         version_id: own_meters(under(price_set_of(terms, version_id, found)).prices, cadence)
         for version_id, found in lines.items()

@@ -58,6 +58,8 @@ class PlanShape:
     currency: str = "USD"
     tax_percent: str = "10"
     tax_behavior: str = "exclusive"
+    cadence: str = "P1M"
+    """Of the plan and of its fee."""
     anchor: datetime | None = None
     billing_version: int = 1
     is_obligation: bool = False
@@ -142,7 +144,7 @@ def _plan(shop: Shop, shape: PlanShape, product_id: str, version_id: str) -> lis
             product_id=product_id,
             name="Pro",
             currency=shape.currency,
-            billing_cadence="P1M",
+            billing_cadence=shape.cadence,
             billing_anchor=shape.anchor,
             billing_version=shape.billing_version,
             default_tax_rate=Decimal(shape.tax_percent),
@@ -165,7 +167,7 @@ def _prices(shop: Shop, shape: PlanShape, product_id: str) -> list[object]:
             description="",
         )
         price = _price(shop, shape.fee, fee_id=fee.id, obligation=shape.is_obligation)
-        price.payment_term = shape.fee_term
+        price.payment_term, price.billing_cadence = shape.fee_term, shape.cadence
         rows += [fee, price]
     if shape.unit_price is not None:
         metric = BillableMetric(

@@ -15,6 +15,8 @@ from activities.organizations import CreatedMerchant
 from activities.retention import Progress, RetentionActivities
 from activities.subscription_starts import CreateSubscription
 from activities.subscriptions import SubscriptionActivities
+from billing.cycles import Cycles, EarlierCycles, cycles_documents
+from billing.durations import parse_duration
 from billing.errors import InvalidValue
 from models.base import new_id, wall_now
 from models.database import Database
@@ -102,25 +104,31 @@ OPENED = datetime(2026, 5, 31, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("cadence", "since"),
+    ("cadence", "earlier", "since"),
     [
         # 92 days before, and a period more: 31 May - 92 days is 28 February, a month before that.
-        ("P1M", datetime(2026, 1, 28, tzinfo=UTC)),
+        ("P1M", [], datetime(2026, 1, 28, tzinfo=UTC)),
         # Three years before, and a year more.
-        ("P1Y", datetime(2022, 5, 31, tzinfo=UTC)),
+        ("P1Y", [], datetime(2022, 5, 31, tzinfo=UTC)),
         # Three weeks are less than 92 days.
-        ("P7D", datetime(2026, 2, 21, tzinfo=UTC)),
+        ("P7D", [], datetime(2026, 2, 21, tzinfo=UTC)),
+        # What was billed by the year once, of whatever cadence the plan is now.
+        ("P1M", ["P7D", "P1Y"], datetime(2022, 5, 31, tzinfo=UTC)),
+        ("P1M", ["P7D"], datetime(2026, 1, 28, tzinfo=UTC)),
     ],
 )
 async def test_what_late_usage_may_read_stays(
-    database: Database, shop: Shop, cadence: str, since: datetime
+    database: Database, shop: Shop, cadence: str, earlier: list[str], since: datetime
 ) -> None:
     """However old it is: the open period, and as far as a correction looks back."""
     async with database.transaction() as session:
         product = await a_product(session, shop.merchant_id)
         plan = await a_plan(session, product, billing_cadence=cadence)
         customer = await a_customer(session, shop.merchant_id)
-        living = await a_subscription(session, customer, plan, started_at=since)
+        ended = [EarlierCycles(Cycles(since, parse_duration(each)), OPENED, 6) for each in earlier]
+        living = await a_subscription(
+            session, customer, plan, started_at=since, earlier_cycles=cycles_documents(ended)
+        )
         await an_invoice(session, living, sequence_number=7, ended_from=OPENED)
         await an_invoice(
             session, living, sequence_number=6, status="PAID", ended_from=OPENED - timedelta(28)

@@ -182,13 +182,12 @@ def with_the_period(shop: Shop) -> Telling:
 
 
 def what_cannot_be_billed_together(shop: Shop) -> Telling:
-    """Other currencies, cadences and taxes, terms of one's own, and what is not there."""
+    """Other currencies and taxes, terms of one's own, and what is not there."""
     basic = shop.plan(keyed={"rent": shop.fee("Basic", "31.00")})
     contract = shop.subscribe(basic)
     yield CHANGED
     for other in (
         shop.plan(shop.fee("Other", "1.00"), currency="EUR"),
-        shop.plan(shop.fee("Other", "1.00"), billing_cadence="P3M"),
         shop.plan(shop.fee("Other", "1.00"), default_tax_rate=19),
         shop.plan(shop.fee("Other", "1.00"), tax_behavior="inclusive"),
     ):

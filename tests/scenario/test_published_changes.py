@@ -178,6 +178,35 @@ def polar_months_and_a_leap_year(shop: Shop) -> Telling:
     _end(shop, long)
 
 
+def polar_a_year_for_months_and_back(shop: Shop) -> Telling:
+    """Polar, the same: 100.00 a month for 1000.00 a year, which begins at the change.
+
+    In June after a half 950.00, after a third 933.33, and 924.14 with 22 of 29 days left. A year
+    for a month, after 73 of 365 days -700.00, after 61 of 366 days -733.33. Docker, "Change your
+    billing cycle": 10.00 a month for 100.00 a year, halfway 95.00.
+    """
+    small, month = _plan(shop, "10"), _plan(shop, "100")
+    cheap, year = (
+        _plan(shop, price, every="P1Y", billing_cadence="P1Y") for price in ("100", "1000")
+    )
+    yield at("2024-02-18")
+    leap, back = shop.subscribe(month), shop.subscribe(year)
+    yield at("2024-02-25")
+    assert _change(shop, leap, year) == "924.14"
+    yield at("2024-04-19")
+    assert _change(shop, back, month) == "-733.33"
+    yield at("2024-06-01")
+    half, third, docker = (shop.subscribe(plan) for plan in (month, month, small))
+    fifth = shop.subscribe(year)
+    yield at("2024-06-11")
+    assert _change(shop, third, year) == "933.33"
+    yield at("2024-06-16")
+    assert (_change(shop, half, year), _change(shop, docker, cheap)) == ("950.00", "95.00")
+    yield at("2024-08-13")
+    assert _change(shop, fifth, month) == "-700.00"
+    _end(shop, leap, back, half, third, docker, fifth)
+
+
 def polar_seats_discounts_and_four_plans(shop: Shop) -> Telling:
     """Polar, the same, in June: halfway 5 to 8 seats at 10.00, 15.00; 10 to 12 at 20.00, 20.00;
     10 to 7 at 15.00, -22.50. After a third 5 to 10 at 15.00, 50.00.
