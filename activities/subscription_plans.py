@@ -64,7 +64,7 @@ async def plan(session: AsyncSession, terms: Terms, command: ChangePlan) -> Plan
         boundary = running.next_action_at or command.now
         cycles = _cycles(new, boundary)
         if await plan_changes.cuts_cycles(session, terms, new, cycles, boundary):
-            raise PlanNotChangeable("A fee of another cadence stands against it; change it now")
+            raise PlanNotChangeable("A price of another cadence stands against it; change it now")
         return PlannedChange(boundary, cycles, [])
     cycles = _cycles(new, command.now)
     back = await plan_changes.given_back(session, terms, command.now)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.durations import Duration
-from billing.periods import Period
-from billing.rating import Meter, PriceTerms
+from billing.periods import Period, period_at
+from billing.rating import Meter, PriceTerms, Schedule
 
 
 def own_meter(price: PriceTerms, cadence: Duration) -> Meter | None:
@@ -25,6 +25,15 @@ def own_meters(prices: Sequence[PriceTerms], cadence: Duration) -> frozenset[Met
     """All of them among these prices."""
     found = (own_meter(price, cadence) for price in prices)
     return frozenset(meter for meter in found if meter is not None)
+
+
+def runs_over(prices: Sequence[PriceTerms], schedule: Schedule, boundary: datetime) -> bool:
+    """Whether such usage has a cycle that does not end at a boundary, but runs on there."""
+    cycles = (
+        period_at(schedule.anchor, cadence, boundary)
+        for _, cadence in own_meters(prices, schedule.cadence)
+    )
+    return any(cycle.start < boundary for cycle in cycles)
 
 
 def left_prices(

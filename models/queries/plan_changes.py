@@ -30,6 +30,7 @@ from billing.rating import (
     Schedule,
     charges_at,
 )
+from billing.usage_cycles import runs_over
 from models.invoices import Invoice, InvoiceLine
 from models.manual_lines import ManualLine
 from models.queries import adjustments, drafts, invoices
@@ -190,6 +191,9 @@ async def cuts_cycles(
     running = old.timeline.current
     ending = (await price_set(session, old, old.subscription.plan_version_id)).prices
     if any(is_cut(price, running, boundary) for price in ending):
+        return True
+    # By other cycles usage is cut; else the other plan would price what was used under this one.
+    if cycles == running and runs_over(ending, old.schedule, boundary):
         return True
     prices = (await price_set(session, new, new.plan.default_version_id)).prices
     return any(is_missed(price, running, cycles) for price in prices)

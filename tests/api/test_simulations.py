@@ -113,6 +113,19 @@ async def test_a_draft_may_be_the_whole_plan(mixed: Mixed) -> None:
     assert invoice["new"]["grandTotal"] == answer["new"]["grandTotal"] == "119.00"
 
 
+async def test_a_draft_may_have_another_cadence(mixed: Mixed) -> None:
+    """As if it always had: by two months 50 and 30 are one reading, on the second invoice."""
+    await mixed.open()
+    for number, (units, since) in enumerate((("50", START), ("30", FEBRUARY_END))):
+        await mixed.use("standard", units, since + timedelta(days=3))
+        await mixed.commands.close_period(mixed.shop.merchant_id, mixed.subscription, number)
+    draft = await draft_of(mixed, "standard", billingCadence="P2M")
+    first, second = (await simulated(mixed, draft, replacesAll=True))["invoices"]
+    assert first["new"]["lines"] == []
+    (line,) = second["new"]["lines"]
+    assert line["quantity"] == "80"
+
+
 async def test_a_deal_reaches_the_draft_price(mixed: Mixed) -> None:
     """20 of 99 units are waived: 79 at 1.00, not 79 at 0.07."""
     await mixed.open()

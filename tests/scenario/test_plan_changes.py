@@ -200,6 +200,33 @@ def what_cannot_be_billed_together(shop: Shop) -> Telling:
     assert same.status_code == 409
 
 
+def a_quarter_of_usage_is_cut_by_the_change(shop: Shop) -> Telling:
+    """Calls by the quarter, at 1.00 in one plan and 2.00 in the other; changed on 11 February.
+
+    9 until then at 1.00, at once; the quarter's rest is the other plan's: 5 at 2.00 on 1 April.
+    With the period it is not changed on 1 March, within the quarter; but at its end, on 1 July,
+    when the 4 calls since April are billed by the plan that is left.
+    """
+    metric = shop.metric("Calls")
+    plans = []
+    for rate in ("1.00", "2.00"):
+        calls = shop.meter("Calls", rate, of=metric, billingCadence="P3M")
+        plans.append(shop.plan(calls))
+    contract = shop.subscribe(plans[0])
+    for day, amount in (("01-20", 4), ("02-10", 5), ("03-20", 5), ("06-20", 4)):
+        shop.use(contract, calls, amount, f"2026-{day}")
+    yield at("2026-02-11")
+    refused = _ask(contract, plans[1], at="period_end")
+    assert (refused.status_code, refused.json()["code"]) == (409, "PLAN_NOT_CHANGEABLE")
+    _change(contract, plans[1])
+    yield at("2026-06-11")
+    assert _totals(shop, contract) == ["0.00", "9.00", "0.00", "10.00", "0.00", "0.00"]
+    _change(contract, plans[0], at="period_end")
+    yield at("2026-07-01")
+    assert _totals(shop, contract)[-1] == "8.00"
+    assert shop.client.subscriptions.get(id=contract.id).plan_id == plans[0]
+
+
 def test_tale(tale: Tale, playbill: Playbill) -> None:
     playbill.tell(tale)
 

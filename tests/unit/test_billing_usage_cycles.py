@@ -6,8 +6,15 @@ from decimal import Decimal
 
 from billing.durations import Duration
 from billing.periods import Period
-from billing.rating import PriceTerms
-from billing.usage_cycles import BilledBefore, entered_at, left_prices, own_meter, own_meters
+from billing.rating import PriceTerms, Schedule
+from billing.usage_cycles import (
+    BilledBefore,
+    entered_at,
+    left_prices,
+    own_meter,
+    own_meters,
+    runs_over,
+)
 
 MONTH, QUARTER = Duration(months=1), Duration(months=3)
 USAGE = PriceTerms(
@@ -53,6 +60,13 @@ def test_it_entered_with_the_version_that_brought_it() -> None:
     # Billed until 1 March, since the version that came did not have it; the next one did.
     dropped = [BilledBefore(february, HERE, NOT_HERE)]
     assert entered_at(METER, month(3).start, dropped) == month(3).start
+
+
+def test_a_quarter_runs_over_two_of_three_months() -> None:
+    schedule = Schedule(month(1).start, MONTH, month(1).start)
+    ends = [month(number).end for number in (1, 2, 3)]
+    assert [runs_over([USAGE], schedule, end) for end in ends] == [True, True, False]
+    assert not runs_over([replace(USAGE, cadence=None)], schedule, ends[0])
 
 
 def test_behind_a_pause_nothing_is_asked() -> None:
