@@ -421,6 +421,60 @@ def terms_of_ones_own_have_their_cadence(shop: Shop) -> Telling:
     assert _usage(shop, contract, 2) == ["02-01 04-01 5"]
 
 
+def terms_that_end_inside_their_cycle(shop: Shop) -> Telling:
+    """By the quarter at 1.00, beside the plan, from 10 to 20 January: 5 units, billed on 1 April.
+
+    Until then its price cannot be deleted, although the terms have ended long ago.
+    """
+    units = shop.meter("Units", "1", billingCadence="P3M")
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "5.00")))
+    own = {
+        "price_key": "extra",
+        "price_id": units.price_id,
+        "unit_price": None,
+        "base_quantity": "1",
+        "billing_cadence": "P3M",
+        "billing_mode": "arrears",
+        "start_date": at("2026-01-10"),
+        "end_date": at("2026-01-20"),
+    }
+    request: Any = {"add": [own]}
+    shop.client.subscriptions.edit_subscription_intervals(
+        id=contract.id, edit_subscription_intervals_request=request
+    )
+    for day, amount in (("01-09", 3), ("01-15", 5), ("01-25", 7)):
+        shop.use(contract, units, amount, f"2026-{day}")
+    yield at("2026-03-10")
+    path = f"/v0/prices/{units.price_id}"
+    assert shop.http.delete(path).status_code == 409
+    yield APRIL
+    assert _totals(shop, contract) == ["5.00", "5.00", "5.00", "10.00"]
+    assert _usage(shop, contract, 3) == ["01-10 01-20 5"]
+    yield at("2026-05-10")
+    assert shop.http.delete(path).status_code == 204
+
+
+def what_grants_cover_is_taken_off_each_month(shop: Shop) -> Telling:
+    """100 units a month are included, 1.00 each: a yearly plan bills 130 - 100 and then 80 - 80."""
+    meter = included(
+        shop,
+        "1",
+        allowance(100, preserveOverageAtReset=False),
+        billingCadence="P1M",
+        grantDiscountEnabled=True,
+    )
+    contract = shop.subscribe(shop.plan(meter, billing_cadence="P1Y"))
+    for day, amount in (("01-10", 130), ("02-10", 80)):
+        shop.use(contract, meter, amount, f"2026-{day}")
+    yield at("2026-03-01")
+    shop.terminate(contract)
+    yield at("2026-03-02")
+    lines = [Decimal(each.total_price) for each in shop.lines(contract, 0)]
+    assert lines == [130, -100, 80, -80]
+    assert _totals(shop, contract) == ["30.00"]
+    check_by_hand(shop, contract, 0)
+
+
 def single_uses_keep_to_the_plan(shop: Shop) -> Telling:
     """In a plan of version 0 uses accrue on the running invoice, so its usage is billed with it."""
     units = shop.meter("Units", "1", billingCadence="P3M")
