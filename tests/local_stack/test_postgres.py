@@ -54,6 +54,17 @@ def test_durability_is_on_unless_given_up(folder: Path) -> None:
     assert fast == ["off", "off"]
 
 
+def test_texts_are_compared_byte_by_byte_and_know_their_letters(folder: Path) -> None:
+    """The order in which Python sorts them too: rows are locked in it."""
+    words = ["a_b", "aB", "a-b", "ab", "Ä", "z", "é"]
+    with running_postgres(folder) as url:
+        collation = "SELECT datcollate FROM pg_database WHERE datname = current_database()"
+        assert ask(url, collation) == "C"
+        ordered = f"SELECT array_agg(word ORDER BY word) FROM unnest(ARRAY{words}::text[]) AS word"
+        assert ask(url, ordered) == sorted(words)
+        assert ask(url, "SELECT lower('ÄÉ')") == "äé"
+
+
 def test_the_application_is_no_superuser_and_needs_its_password(folder: Path) -> None:
     with running_postgres(folder) as url:
         assert ask(url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
