@@ -8,12 +8,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.client import Client
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -116,9 +115,12 @@ class OutboxRelay:
             await outbox.mark_sent(session, merchant_id, workflow_id)
         return True
 
-    def opening(self, start: outbox.WorkflowStart) -> WithStartWorkflowOperation[Any, Any]:
-        """The same start, to be made together with an update of the workflow."""
-        return WithStartWorkflowOperation(
+    async def start(self, start: outbox.WorkflowStart) -> None:
+        """Starts a workflow, which may run already; the worker beside takes its first task at once.
+
+        Raises WorkflowAlreadyStartedError where it ran to its end before.
+        """
+        await self._client.start_workflow(
             start.workflow_type,
             start.argument,
             id=start.workflow_id,
@@ -128,23 +130,19 @@ class OutboxRelay:
             search_attributes=TypedSearchAttributes(self._starting.attributes(start.argument)),
             task_timeout=self._starting.task_timeout,
             priority=self._starting.priorities(start.workflow_type, start.merchant_id),
+            request_eager_start=True,
+            rpc_timeout=START_TIMEOUT,
         )
 
     async def _start(self, row: OutboxRow) -> None:
-        argument: dict[str, object] = row.argument
+        start = outbox.WorkflowStart(
+            merchant_id=row.merchant_id,
+            workflow_id=row.workflow_id,
+            workflow_type=row.workflow_type,
+            argument=row.argument,
+        )
         try:
-            await self._client.start_workflow(
-                row.workflow_type,
-                argument,
-                id=row.workflow_id,
-                task_queue=self._starting.task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                search_attributes=TypedSearchAttributes(self._starting.attributes(argument)),
-                task_timeout=self._starting.task_timeout,
-                priority=self._starting.priorities(row.workflow_type, row.merchant_id),
-                rpc_timeout=START_TIMEOUT,
-            )
+            await self.start(start)
         except WorkflowAlreadyStartedError:
             # It ran to its end before this row was marked: there is nothing left to start.
             log.info("outbox_already_ran", workflow_id=row.workflow_id)

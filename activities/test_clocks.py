@@ -8,13 +8,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from temporalio import activity
 from temporalio.client import (
     Client,
-    WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowUpdateFailedError,
@@ -37,6 +36,7 @@ PARALLEL_TICKS = 100
 MEMBER_LIMIT = timedelta(seconds=60)
 ABSENT_RETRY_SECONDS = 0.05
 HEARTBEAT_SECONDS = 1.0
+_GOING_ON = (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +114,8 @@ class Starter(Protocol):
         """Starts one that Temporal does not know; False when no row owes it."""
         ...
 
-    def opening(self, start: WorkflowStart) -> WithStartWorkflowOperation[Any, Any]:
-        """Starts one together with its first tick."""
+    async def start(self, start: WorkflowStart) -> None:
+        """Starts one that may run already; WorkflowAlreadyStartedError: it ran to its end."""
         ...
 
 
@@ -227,26 +227,27 @@ class TestClockActivities:
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             agenda.failed[workflow_id] = f"no answer within {MEMBER_LIMIT.seconds} s"
         except WorkflowUpdateFailedError as error:
-            agenda.failed[workflow_id] = await self._why(workflow_id, error)
+            agenda.failed[workflow_id] = await self._why(workflow_id, str(error.cause))
         else:
             if answer is None:
-                agenda.failed[workflow_id] = "the workflow has failed"
+                why = await self._why(workflow_id, "the workflow has failed")
+                agenda.failed[workflow_id] = why
             elif answer.finished:
                 agenda.ended.append(workflow_id)
             else:
                 agenda.due[workflow_id] = answer.next_due
 
-    async def _why(self, workflow_id: str, refused: WorkflowUpdateFailedError) -> str:
+    async def _why(self, workflow_id: str, otherwise: str) -> str:
         """What ended the member, where it ended over its work instead of answering."""
         described = await self._client.get_workflow_handle(workflow_id).describe()
         if described.status != WorkflowExecutionStatus.FAILED:
-            return str(refused.cause)
+            return otherwise
         run = self._client.get_workflow_handle(workflow_id, run_id=described.run_id)
         try:
             await run.result(follow_runs=False)
         except WorkflowFailureError as error:
             return _told(error.cause)
-        return str(refused.cause)
+        return otherwise
 
     async def _ask(self, command: RunSlice, question: "_Question") -> TickAnswer | None:
         """The member's answer; None when it has failed.
@@ -258,11 +259,11 @@ class TestClockActivities:
             try:
                 answer: TickAnswer = await self._put(question)
             except WorkflowAlreadyStartedError:
-                ended = await self._ended(command, question.workflow_id)
+                ended = await self._ended(command, question)
             except RPCError as error:
                 if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE):
                     raise
-                ended = await self._ended(command, question.workflow_id)
+                ended = await self._ended(command, question)
             else:
                 return answer
             if ended is not None:
@@ -270,35 +271,37 @@ class TestClockActivities:
             await asyncio.sleep(ABSENT_RETRY_SECONDS)
 
     async def _put(self, question: "_Question") -> TickAnswer:
-        tick = Tick(now=question.now)
-        answer: TickAnswer
-        if question.start is None:
-            handle = self._client.get_workflow_handle(question.workflow_id)
-            answer = await handle.execute_update("tick", tick, result_type=TickAnswer)
-        else:
-            answer = await self._client.execute_update_with_start_workflow(
-                "tick",
-                tick,
-                start_workflow_operation=self._starter.opening(question.start),
-                result_type=TickAnswer,
-            )
+        if question.start is not None:
+            # It is told the time with its start; most end with their first task, before any tick.
+            await self._starter.start(question.start)
+        handle = self._client.get_workflow_handle(question.workflow_id)
+        answer: TickAnswer = await handle.execute_update(
+            "tick", Tick(now=question.now), result_type=TickAnswer
+        )
         return answer
 
-    async def _ended(self, command: RunSlice, workflow_id: str) -> TickAnswer | None:
+    async def _ended(self, command: RunSlice, question: "_Question") -> TickAnswer | None:
         """How a member that takes no tick has ended; None: it has not (yet)."""
-        if await self._starter.start_owed(command.merchant_id, workflow_id):
+        status = await self._status(question.workflow_id)
+        if status == WorkflowExecutionStatus.COMPLETED:
+            return TickAnswer(next_due=None, finished=True)
+        is_closed = status is not None and status not in _GOING_ON
+        # One that was started with the question, and has failed since, would only fail again.
+        was_started = question.start is not None and is_closed
+        if not was_started and await self._starter.start_owed(
+            command.merchant_id, question.workflow_id
+        ):
             return None
+        return TickAnswer(next_due=None, finished=False) if is_closed else None
+
+    async def _status(self, workflow_id: str) -> WorkflowExecutionStatus | None:
+        """None: Temporal does not know it, or does not answer now."""
         try:
-            described = await self._client.get_workflow_handle(workflow_id).describe()
+            return (await self._client.get_workflow_handle(workflow_id).describe()).status
         except RPCError as error:
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE):
                 return None
             raise
-        running = (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
-        if described.status in running:
-            return None
-        completed = described.status == WorkflowExecutionStatus.COMPLETED
-        return TickAnswer(next_due=None, finished=completed)
 
 
 @dataclass(frozen=True, slots=True)
