@@ -146,6 +146,7 @@ def _by_interval(merchant_id: str, price_id: str) -> Select[str, str]:
             col(SubscriptionInterval.subscription_id).label("subscription_id"),
             col(SubscriptionInterval.plan_version_id).label("version_id"),
         )
+        .join(Subscription, col(Subscription.id) == col(SubscriptionInterval.subscription_id))
         .join(Invoice, col(Invoice.subscription_id) == col(SubscriptionInterval.subscription_id))
         .where(
             col(SubscriptionInterval.merchant_id) == merchant_id,
@@ -155,7 +156,7 @@ def _by_interval(merchant_id: str, price_id: str) -> Select[str, str]:
             or_(
                 col(SubscriptionInterval.end_date).is_(None),
                 col(Invoice.ended_from).is_(None),
-                # A cycle in arrears is billed at its end, also where the terms ended inside it.
+                # A cycle is billed at its end, also where the terms ended inside it.
                 col(SubscriptionInterval.end_date) + _cycle() > col(Invoice.ended_from),
             ),
         )
@@ -163,9 +164,10 @@ def _by_interval(merchant_id: str, price_id: str) -> Select[str, str]:
 
 
 def _cycle() -> ColumnElement[timedelta]:
+    """How long after the terms their last cycle may end; the plan's own end with its windows."""
     cadence = col(SubscriptionInterval.billing_cadence)
-    once = cadence == ONE_OFF
-    return case((once, literal(timedelta(0))), else_=cast(cadence, Interval()))
+    none = or_(cadence == ONE_OFF, cadence == col(Subscription.billing_cadence))
+    return case((none, literal(timedelta(0))), else_=cast(cadence, Interval()))
 
 
 def _holding(merchant_id: str, price_id: str) -> Select[str]:
