@@ -28,7 +28,9 @@ class StatementPipe:
         self._pgconn = connection.pgconn
         self._formats = [Format.BINARY] * parameters
         self._loop = asyncio.get_running_loop()
-        self._socket = self._pgconn.socket
+        self.socket = self._pgconn.socket
+        """Its number while the connection lasts; afterwards it may be another's."""
+        self._is_watched = False
         self._results: list[PGresult] = []
         self._done: asyncio.Future[list[PGresult]] | None = None
         self.is_idle = True
@@ -40,9 +42,14 @@ class StatementPipe:
     ) -> "StatementPipe":
         """Prepares the statement; the connection is the pipe's from now on."""
         pipe = cls(connection, parameters)
-        pipe._loop.add_reader(pipe._socket, pipe._readable)
-        pipe._pgconn.send_prepare(_NAME, statement)
-        await pipe._answered()
+        pipe._loop.add_reader(pipe.socket, pipe._readable)
+        pipe._is_watched = True
+        try:
+            pipe._pgconn.send_prepare(_NAME, statement)
+            await pipe._answered()
+        except BaseException:
+            await pipe.close()
+            raise
         return pipe
 
     @property
@@ -77,10 +84,10 @@ class StatementPipe:
         # What the socket does not take at once goes when it is writable; the reader stays, so that
         # neither side waits for the other with full buffers.
         if self._pgconn.flush():
-            self._loop.add_writer(self._socket, self._writable)
+            self._loop.add_writer(self.socket, self._writable)
 
     def _writable(self) -> None:
-        self._loop.remove_writer(self._socket)
+        self._loop.remove_writer(self.socket)
         self._guarded(self._flush)
 
     def _readable(self) -> None:
@@ -107,5 +114,9 @@ class StatementPipe:
                 self._done.set_exception(error)
 
     def _unwatch(self) -> None:
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
+        # Once: a connection that broke has given its socket's number back, and another may have it.
+        if not self._is_watched:
+            return
+        self._is_watched = False
+        self._loop.remove_reader(self.socket)
+        self._loop.remove_writer(self.socket)

@@ -81,6 +81,14 @@ async def _break(database: Database, pipe: StatementPipe) -> None:
         await other.execute("SELECT pg_terminate_backend(%s, 5000)", [pipe.backend_pid])
 
 
+async def _noticed(pipe: StatementPipe) -> None:
+    for _ in range(100):
+        if not pipe.is_idle:
+            break
+        await asyncio.sleep(0.05)
+    assert not pipe.is_idle
+
+
 async def test_a_connection_that_breaks_says_so(database: Database, pipe: StatementPipe) -> None:
     await _break(database, pipe)
     with pytest.raises(psycopg.OperationalError):
@@ -92,11 +100,7 @@ async def test_one_that_breaks_between_two_runs_is_idle_no_more(
     database: Database, pipe: StatementPipe
 ) -> None:
     await _break(database, pipe)
-    for _ in range(100):
-        if not pipe.is_idle:
-            break
-        await asyncio.sleep(0.05)
-    assert not pipe.is_idle
+    await _noticed(pipe)
     with pytest.raises(psycopg.OperationalError):
         await pipe.run([packing.integers([1])])
     assert not pipe.is_idle
@@ -115,3 +119,26 @@ async def test_a_run_that_was_broken_off_is_not_idle(pipe: StatementPipe) -> Non
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not pipe.is_idle
+
+
+async def test_closing_a_broken_one_leaves_its_successor_alone(database: Database) -> None:
+    """The successor's socket has the number of the broken one's, which the system gives again."""
+    broken = await StatementPipe.opened(await database.connect(), QUOTIENT, 1)
+    await _break(database, broken)
+    await _noticed(broken)
+    successors = [
+        await StatementPipe.opened(await database.connect(), QUOTIENT, 1) for _ in range(3)
+    ]
+    assert broken.socket in [each.socket for each in successors]
+    await broken.close()
+    async with asyncio.timeout(10):
+        assert [await _quotients(each, [4]) for each in successors] == [[3]] * 3
+    for each in successors:
+        await each.close()
+
+
+async def test_one_that_cannot_be_prepared_leaves_nothing_behind(database: Database) -> None:
+    connection = await database.connect()
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await StatementPipe.opened(connection, b"SELECT * FROM nowhere", 0)
+    assert connection.closed
