@@ -19,6 +19,9 @@ VOLATILE = {
 }  # fmt: skip
 UNORDERED = {"audit_events": {"id"}}
 
+CONNECTIONS = 20
+"""More than close at the same time: who waits five seconds for one is refused."""
+
 
 @asynccontextmanager
 async def created(server: str, template: str | None = None) -> AsyncIterator[str]:
@@ -35,8 +38,8 @@ async def created(server: str, template: str | None = None) -> AsyncIterator[str
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
-    """The database of this address."""
-    database = Database(url)
+    """The database of this address, with a connection for each who closes at the same time."""
+    database = Database(url, pool_size=CONNECTIONS)
     yield database
     await database.close()
 
@@ -52,7 +55,7 @@ async def twin(url: str) -> AsyncIterator[Database]:
 async def _connect(database: Database) -> None:
     """Opens its connections in turn: a fresh database is slow to let many in at once."""
     async with AsyncExitStack() as stack:
-        for _ in range(8):
+        for _ in range(CONNECTIONS):
             session = await stack.enter_async_context(database.transaction())
             await session.connection()
 
