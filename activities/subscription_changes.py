@@ -70,7 +70,7 @@ async def change(session: AsyncSession, terms: Terms, command: ChangeSubscriptio
     if policy is not None and policy != subscription.version_policy:
         await keep_begun_version(session, terms)
         # A move that waits belongs to the policy under which it was asked for.
-        columns |= dict(NO_MOVE)
+        columns.update(NO_MOVE)
     if columns:
         await subscriptions.change(session, subscription.merchant_id, subscription.id, **columns)
 

@@ -16,7 +16,6 @@ from models.database import Database
 from models.queries import items, products
 
 READING = ("GET", "HEAD")
-ONE_INSTANT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -25,9 +24,8 @@ async def session(request: Request) -> AsyncIterator[AsyncSession]:
     What only reads is answered from one instant: an invoice that closes between two statements is
     shown as it was, or as it is, and never with the lines of the one and the state of the other.
     """
-    async with request.app.state.database.transaction() as opened:
-        if request.method in READING:
-            await opened.connection(execution_options=ONE_INSTANT)
+    database: Database = request.app.state.database
+    async with database.transaction(reads_only=request.method in READING) as opened:
         # Where a route's answer is kept together with its effect (api.idempotency).
         request.state.session = opened
         yield opened

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakSet
 
 import psycopg
@@ -34,6 +34,7 @@ CONNECT_SECONDS = 3
 # kept, by a connection and by the triggers: made while a table was small, it must not read all of
 # it later (docs/adr/0062).
 _OPTIONS = "-c timezone=UTC -c random_page_cost=1.1 -c enable_seqscan=off"
+_ONE_INSTANT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 PREPARED_MAX = 256
 TRUSTED_SECONDS = 5.0
 """How long a connection may rest and still be taken for whole, unless its socket says otherwise."""
@@ -153,14 +154,17 @@ class Database:
         event.listen(engine, "connect", _note_rest)
         event.listen(engine, "checkin", _note_rest)
         event.listen(engine, "checkout", partial(_check, dialect=engine.dialect))
+        # The same connections: what only reads sees one instant in all its statements.
+        self._reading = self._engine.execution_options(**_ONE_INSTANT)
         self._idle: list[psycopg.AsyncConnection[Any]] = []
         self._lent: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """One session, one transaction."""
+    async def transaction(self, *, reads_only: bool = False) -> AsyncIterator[AsyncSession]:
+        """One session, one transaction; one that only reads sees one instant, and cannot write."""
+        engine = self._reading if reads_only else self._engine
         async with AsyncSession(
-            self._engine, sync_session_class=_Signed, expire_on_commit=False
+            engine, sync_session_class=_Signed, expire_on_commit=False
         ) as session:
             async with session.begin():
                 yield session

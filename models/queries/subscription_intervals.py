@@ -98,16 +98,13 @@ async def _spans(session: AsyncSession, terms: Terms) -> list[VersionSpan]:
     ends = [*(start for start, _ in changes[1:]), subscription.terminated_at]
     versions = sorted({version_id for _, version_id in changes})
     lines = await plans.lines(session, subscription.merchant_id, versions)
+
+    def sold(version_id: str, start: datetime) -> list[PlanPrice]:
+        cadence = terms.cadence_under(version_id, start)
+        return [_plan_price(cadence, *each) for each in lines[version_id]]
+
     return [
-        VersionSpan(
-            version_id,
-            start,
-            end,
-            [
-                _plan_price(terms.cadence_under(version_id, start), *each)
-                for each in lines[version_id]
-            ],
-        )
+        VersionSpan(version_id, start, end, sold(version_id, start))
         for (start, version_id), end in zip(changes, ends, strict=True)
         if end is None or start < end
     ]

@@ -9,7 +9,7 @@ from sqlalchemy.exc import InternalError
 
 from api import deps
 from models.base import new_id
-from models.database import Database
+from models.database import Database, tenant
 
 COUNT = text("SELECT count(*) FROM merchants WHERE id = :id")
 
@@ -55,3 +55,12 @@ async def test_the_connection_writes_again_afterwards(
     async with asynccontextmanager(deps.session)(_request(living_app, "GET")) as session:
         await (await session.connection()).execute(COUNT, {"id": new_id("org")})
     await _come(database, new_id("org"))
+
+
+async def test_a_reader_is_held_to_who_is_proved_after_it_was_opened(living_app: FastAPI) -> None:
+    """Its first statement says whose rows it may see, and no statement comes before that."""
+    signed = text("SELECT current_setting('durabill.merchant', true)")
+    async with asynccontextmanager(deps.session)(_request(living_app, "GET")) as session:
+        tenant.set("org_proved")
+        assert (await (await session.connection()).execute(signed)).scalar_one() == "org_proved"
+    tenant.set(None)
