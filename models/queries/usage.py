@@ -269,7 +269,11 @@ async def total(session: AsyncSession, selection: Selection) -> Decimal:
     """The metric's reading of the whole selection."""
 
     def reading(events: _Events) -> Select[*tuple[Any, ...]]:
-        return _selected(select(*_columns(events, selection.metric)), events, selection)
+        amount, count = _columns(events, selection.metric)
+        if selection.metric.aggregation in {"SUM", "MIN", "MAX"}:
+            # Only whether there is any event is asked, and there is one where there is an amount.
+            count = case((amount.is_not(None), 1), else_=0)
+        return _selected(select(amount, count), events, selection)
 
     read = _read(selection)
     ((amount, count),) = await _counted(session, read, reading, lambda row: row[1], is_whole=True)

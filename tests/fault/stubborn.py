@@ -12,7 +12,7 @@ import httpx2
 import psycopg
 from paygentic_sdk.errors import NoResponseError, PaygenticDefaultError, PaygenticError
 
-from activities.gateways.port import GatewayCharge
+from activities.gateways.port import GatewayCharge, GatewayUnavailable
 from local.story import Catalogue, Numbers, Story, checkout_url
 
 T = TypeVar("T")
@@ -25,6 +25,14 @@ TOKENS = 400
 PAYING_CARD = "4242424242424242"
 # Its first charge of each invoice succeeds, but the answer is lost.
 LOSES_ANSWER_CARD = "4000009000000029"
+# What a client sees of a server, a provider or a database that is only coming back.
+_AWAY = (
+    httpx.HTTPError,
+    httpx2.HTTPError,
+    NoResponseError,
+    GatewayUnavailable,
+    psycopg.OperationalError,
+)
 
 
 def stubbornly(call: Callable[[], T]) -> T:
@@ -33,7 +41,7 @@ def stubbornly(call: Callable[[], T]) -> T:
     while True:
         try:
             return call()
-        except (httpx.HTTPError, httpx2.HTTPError, NoResponseError):
+        except _AWAY:
             _pause(deadline)
         except (PaygenticDefaultError, PaygenticError) as error:
             if error.status_code < 500:
