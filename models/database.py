@@ -9,6 +9,7 @@ from functools import partial, wraps
 from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakSet
 
+import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, event, text
@@ -142,6 +143,7 @@ class Database:
             pool_use_lifo=True,
             # Values stay out of error messages and so out of logs.
             hide_parameters=True,
+            json_deserializer=msgspec.json.decode,
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
                 "options": _OPTIONS,

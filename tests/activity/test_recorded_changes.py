@@ -346,3 +346,42 @@ async def test_lines_of_a_workflow_do_not_reach_the_function(
         await connection.execute("SELECT set_config('durabill.acting', %s, true)", [who])
     (trigger,) = await _triggers(connection, table)
     assert await _holds(connection, trigger) is asked
+
+
+@pytest.mark.parametrize("table", IN_SETS)
+async def test_the_statement_of_a_table_names_each_of_its_columns(
+    database_url: str, table: str
+) -> None:
+    """It was written for the columns of its day: who adds one has it written anew."""
+    url = make_url(database_url).set(drivername="postgresql")
+    async with await psycopg.AsyncConnection.connect(
+        url.render_as_string(hide_password=False), row_factory=dict_row
+    ) as connection:
+        source = "SELECT prosrc FROM pg_proc WHERE proname = %s"
+        written = await (
+            await connection.execute(source, [f"record_differences_of_{table}"])
+        ).fetchone()
+        await connection.execute("SELECT write_record_differences(%s::regclass)", [table])
+        anew = await (
+            await connection.execute(source, [f"record_differences_of_{table}"])
+        ).fetchone()
+        await connection.rollback()
+    assert written is not None
+    assert written == anew
+
+
+async def test_a_column_that_came_later_is_told_once_it_is_asked_for(
+    connection: Connection, merchant: CreatedMerchant
+) -> None:
+    await _run(connection, merchant, _attempts(1, 2))
+    await _run(connection, merchant, "ALTER TABLE payment_attempts ADD later text")
+    await _run(connection, merchant, "SELECT write_record_differences('payment_attempts')")
+    await _run(
+        connection,
+        merchant,
+        "UPDATE payment_attempts SET later = 'x' || number WHERE merchant_id = :merchant",
+    )
+    told = [row for row in await _told(connection, merchant) if row["change"] == "update"]
+    assert [(row["before"], row["after"]) for row in told] == [
+        ({"later": None}, {"later": "x1"})
+    ] * 2
