@@ -1,6 +1,7 @@
 """What-if on the internal wire: past invoices rated again under draft prices; nothing is stored."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
@@ -17,6 +18,7 @@ from billing.invoicing import Totals
 from billing.money import amount_text, exact, text
 from billing.periods import Period
 from billing.rating import RatedLine
+from models.organizations import Merchant
 from models.plans import Plan
 from models.queries import billable_metrics, fees, organizations, simulations
 from models.queries.simulations import INVOICES_MAX, Asked, Comparison, Draft, DraftPrice, Side
@@ -157,15 +159,15 @@ async def simulate_plan(
     if unknown:
         raise NotFound(f"No such customer: {', '.join(sorted(unknown))}")
     merchant = found(await organizations.get(session, plan.merchant_id), "merchant")
-    if merchant.usage_deleted_before is not None and body.start < merchant.usage_deleted_before:
-        message = f"Usage before {merchant.usage_deleted_before:%Y-%m-%d} is no longer kept"
-        raise InvalidValue(message, field="from")
+    _check_kept(merchant, body.start)
     draft = Draft(await _prices(session, plan, body.prices), body.replaces_all)
     rows = await simulations.billed(session, asked)
     if len(rows) > INVOICES_MAX:
         message = f"More than {INVOICES_MAX} invoices; narrow the window or name customers"
         raise InvalidValue(message, field="to")
     compared = [await simulations.compare(session, row, draft) for row in rows]
+    # An invoice bills, and an allowance looks back on, what lies before the window asked for.
+    _check_kept(merchant, min((c.read_since for c in compared if c.read_since), default=body.end))
     return Simulation(
         plan_id=plan.id,
         currency=plan.currency,
@@ -174,6 +176,14 @@ async def simulate_plan(
         new=Sums.of(_total(each.new.totals for each in compared), plan.currency),
         difference=Sums.of(_difference(compared), plan.currency),
     )
+
+
+def _check_kept(merchant: Merchant, since: datetime) -> None:
+    """Refuses to tell a bill from what is left of its usage."""
+    deleted_before = merchant.usage_deleted_before
+    if deleted_before is not None and since < deleted_before:
+        message = f"Usage before {deleted_before:%Y-%m-%d} is no longer kept"
+        raise InvalidValue(message, field="from")
 
 
 def _asked(plan: Plan, body: NewSimulation) -> Asked:

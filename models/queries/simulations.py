@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import func, text
 from sqlmodel import col, select
@@ -68,6 +69,8 @@ class Comparison:
     invoice: Invoice
     old: Side
     new: Side
+    read_since: datetime | None
+    """The earliest instant whose usage was read; None where none was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,11 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
         measures = [drafts.measure(charge, readings, {}, burned) for charge in charges]
         return _side(terms, rate_adjusted(charges, measures, deal, terms.behavior))
 
-    return Comparison(invoice=invoice, old=side(old), new=side(new))
+    read = [charge.window.start for charge in (*old, *new) if charge.price.kind == "metric"]
+    read += [each.since for each in burned.values()]
+    return Comparison(
+        invoice=invoice, old=side(old), new=side(new), read_since=min(read, default=None)
+    )
 
 
 def _side(terms: Terms, rated: Sequence[RatedLine]) -> Side:

@@ -1,6 +1,6 @@
 """What-if: past invoices under draft prices, side by side; and not a row of any table changes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -11,6 +11,7 @@ from sqlalchemy.exc import InternalError
 
 from models import tables
 from models.database import Database
+from models.organizations import Merchant
 from models.products import Product
 from models.queries import simulations
 from tests.api.in_process import Shop, accepted
@@ -203,6 +204,32 @@ async def test_only_what_was_asked_for_is_rated(mixed: Mixed, shop: Shop) -> Non
     later = (FEBRUARY_END + timedelta(seconds=1)).isoformat()
     found = (await simulated(mixed, **{"from": later}))["invoices"]
     assert [each["sequenceNumber"] for each in found] == [1]
+
+
+@pytest.mark.parametrize(
+    ("days", "start", "status"),
+    [
+        (10, START, 400),
+        # The invoice that is asked for with its end bills what was used before that.
+        (10, FEBRUARY_END, 400),
+        (0, FEBRUARY_END, 200),
+    ],
+)
+async def test_no_bill_is_told_from_what_is_left_of_its_usage(
+    mixed: Mixed, database: Database, days: int, start: datetime, status: int
+) -> None:
+    await mixed.open()
+    await mixed.use("volume", "99", START + timedelta(days=3))
+    await mixed.commands.close_period(mixed.shop.merchant_id, mixed.subscription, 0)
+    async with database.transaction() as session:
+        merchant = await session.get_one(Merchant, mixed.shop.merchant_id)
+        merchant.usage_deleted_before = START + timedelta(days=days)
+    body = WINDOW | {"prices": [], "from": start.isoformat()}
+    answer = await mixed.operator.post(path_of((await plan_of(mixed))["id"]), json=body)
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        (error,) = answer.json()["errors"]
+        assert (error["field"], "no longer kept" in error["message"]) == ("from", True)
 
 
 async def test_what_cannot_be_simulated_is_refused(mixed: Mixed, living: Client) -> None:
