@@ -23,7 +23,7 @@ from activities.reservations import ReservationActivities
 from activities.retention import RetentionActivities
 from activities.signatures import Signatures
 from activities.subscriptions import SubscriptionActivities
-from activities.test_clocks import TestClockActivities
+from activities.test_clocks import STARTS_AT_ONCE_MAX, TestClockActivities
 from activities.usage_rollups import UsageRollupActivities
 from activities.write_offs import WriteOffActivities
 from models.database import Database
@@ -52,6 +52,8 @@ WORKFLOWS = [
     UsageRetentionWorkflow,
     UsageRollupWorkflow,
 ]
+WORKFLOW_TASKS_MAX = 2 * STARTS_AT_ONCE_MAX
+"""Half of them for what waits in the queue: starts at once must not take every place."""
 # Deterministic as far as workflows use them (messages and pure rules): loaded once for all.
 PASSED_THROUGH = (
     "activities",
@@ -132,6 +134,7 @@ def _workers(client: Client, database: Database, gateway: PaymentGateway) -> lis
             UsageRollupActivities(database).roll_up_usage,
         ],
         workflow_runner=workflow_runner(),
+        max_concurrent_workflow_tasks=WORKFLOW_TASKS_MAX,
         # No payload lies outside of its history: with more at once, each becomes a task of its own.
         max_workflow_task_external_storage_concurrency=1,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

@@ -115,10 +115,12 @@ class OutboxRelay:
             await outbox.mark_sent(session, merchant_id, workflow_id)
         return True
 
-    async def start(self, start: outbox.WorkflowStart) -> None:
-        """Starts a workflow, which may run already; the worker beside takes its first task at once.
+    async def start(self, start: outbox.WorkflowStart, *, at_once: bool = False) -> None:
+        """Starts a workflow, which may run already.
 
-        Raises WorkflowAlreadyStartedError where it ran to its end before.
+        At once: the worker beside takes its first task, past all that waits in the queue; whoever
+        asks for that sees to it that others still have their turn. Raises
+        WorkflowAlreadyStartedError where it ran to its end before.
         """
         await self._client.start_workflow(
             start.workflow_type,
@@ -130,7 +132,7 @@ class OutboxRelay:
             search_attributes=TypedSearchAttributes(self._starting.attributes(start.argument)),
             task_timeout=self._starting.task_timeout,
             priority=self._starting.priorities(start.workflow_type, start.merchant_id),
-            request_eager_start=True,
+            request_eager_start=at_once,
             rpc_timeout=START_TIMEOUT,
         )
 

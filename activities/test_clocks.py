@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 INSTANTS_PER_SLICE = 200
 PARALLEL_TICKS = 100
+STARTS_AT_ONCE_MAX = 100
+"""Of all clocks here; the worker has more room than that, so that what waits in the queue moves."""
 # Longer than a killed worker's task takes to be given to another: start-to-close, the sticky
 # queue's time-out and retries; a shorter limit would declare a healthy member failed.
 MEMBER_LIMIT = timedelta(seconds=60)
@@ -114,7 +116,7 @@ class Starter(Protocol):
         """Starts one that Temporal does not know; False when no row owes it."""
         ...
 
-    async def start(self, start: WorkflowStart) -> None:
+    async def start(self, start: WorkflowStart, *, at_once: bool = False) -> None:
         """Starts one that may run already; WorkflowAlreadyStartedError: it ran to its end."""
         ...
 
@@ -128,6 +130,7 @@ class TestClockActivities:
         self._database = database
         self._client = client
         self._starter = starter
+        self._at_once = asyncio.Semaphore(STARTS_AT_ONCE_MAX)
 
     @activity.defn
     async def run_slice(self, command: RunSlice) -> SliceResult:
@@ -271,9 +274,18 @@ class TestClockActivities:
             await asyncio.sleep(ABSENT_RETRY_SECONDS)
 
     async def _put(self, question: "_Question") -> TickAnswer:
-        if question.start is not None:
-            # It is told the time with its start; most end with their first task, before any tick.
+        if question.start is None:
+            return await self._answer_of(question)
+        # It is told the time with its start; most end with their first task, before any tick.
+        if self._at_once.locked():
             await self._starter.start(question.start)
+            return await self._answer_of(question)
+        # Until it has answered, or ended, the worker has no room for another in its place.
+        async with self._at_once:
+            await self._starter.start(question.start, at_once=True)
+            return await self._answer_of(question)
+
+    async def _answer_of(self, question: "_Question") -> TickAnswer:
         handle = self._client.get_workflow_handle(question.workflow_id)
         answer: TickAnswer = await handle.execute_update(
             "tick", Tick(now=question.now), result_type=TickAnswer
