@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, DateTime, Text, cast, func, literal, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.types import NullType
 from sqlmodel import SQLModel, select
@@ -104,17 +104,8 @@ async def change(
         rows = [{"id": each.row.id, **each.columns} for each in members]
         await update(session, table, merchant_id, rows)
     for each in changes:
-        _tell(each)
-
-
-def _tell(change: Change) -> None:
-    state = instance_state(change.row)
-    if not state.modified and not state.expired_attributes:
-        # Nothing waits to be written or to be read again: the values are all there is to tell.
-        instance_dict(change.row).update(change.columns)
-        return
-    for name, value in change.columns.items():
-        set_committed_value(change.row, name, value)
+        for name, value in each.columns.items():
+            set_committed_value(each.row, name, value)
 
 
 async def _run(session: AsyncSession, statement: TextClause, values: dict[str, Any]) -> Any:

@@ -169,10 +169,9 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
         measures = [drafts.measure(charge, readings, {}, burned) for charge in charges]
         return _side(terms, rate_adjusted(charges, measures, deal, terms.behavior))
 
-    read = [charge.window.start for charge in (*old, *new) if charge.price.kind == "metric"]
-    read += [each.since for each in burned.values()]
+    since = [window.start for _, window in readings] + [each.since for each in burned.values()]
     return Comparison(
-        invoice=invoice, old=side(old), new=side(new), read_since=min(read, default=None)
+        invoice=invoice, old=side(old), new=side(new), read_since=min(since, default=None)
     )
 
 

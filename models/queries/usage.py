@@ -267,7 +267,18 @@ async def usage_between(  # noqa: PLR0913 - as `usage_sums`
 
 async def total(session: AsyncSession, selection: Selection) -> Decimal:
     """The metric's reading of the whole selection."""
+    return await _total(session, selection, _read(selection))
 
+
+async def total_with_void(
+    session: AsyncSession, selection: Selection, *conditions: ColumnElement[bool]
+) -> Decimal:
+    """The reading of those events that meet the conditions, void ones included."""
+    read = replace(_read(selection), conditions=conditions, with_void=True)
+    return await _total(session, selection, read)
+
+
+async def _total(session: AsyncSession, selection: Selection, read: "_Read") -> Decimal:
     def reading(events: _Events) -> Select[*tuple[Any, ...]]:
         amount, count = _columns(events, selection.metric)
         if selection.metric.aggregation in {"SUM", "MIN", "MAX"}:
@@ -275,20 +286,6 @@ async def total(session: AsyncSession, selection: Selection) -> Decimal:
             count = case((amount.is_not(None), 1), else_=0)
         return _selected(select(amount, count), events, selection)
 
-    read = _read(selection)
-    ((amount, count),) = await _counted(session, read, reading, lambda row: row[1], is_whole=True)
-    return value_of(selection.metric, amount, count)
-
-
-async def total_with_void(
-    session: AsyncSession, selection: Selection, *conditions: ColumnElement[bool]
-) -> Decimal:
-    """The reading of those events that meet the conditions, void ones included."""
-
-    def reading(events: _Events) -> Select[*tuple[Any, ...]]:
-        return _selected(select(*_columns(events, selection.metric)), events, selection)
-
-    read = replace(_read(selection), conditions=conditions, with_void=True)
     ((amount, count),) = await _counted(session, read, reading, lambda row: row[1], is_whole=True)
     return value_of(selection.metric, amount, count)
 
