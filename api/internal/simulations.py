@@ -160,8 +160,9 @@ async def simulate_plan(
         raise NotFound(f"No such customer: {', '.join(sorted(unknown))}")
     merchant = found(await organizations.get(session, plan.merchant_id), "merchant")
     _check_kept(merchant, body.start)
-    draft = Draft(await _prices(session, plan, body.prices), body.replaces_all)
-    rows = await simulations.billed(session, asked)
+    prices = await _prices(session, plan, body.prices)
+    draft = Draft(prices, body.replaces_all, await simulations.versions_of(session, plan))
+    rows = await simulations.billed(session, asked, draft)
     if len(rows) > INVOICES_MAX:
         message = f"More than {INVOICES_MAX} invoices; narrow the window or name customers"
         raise InvalidValue(message, field="to")
@@ -192,7 +193,6 @@ def _asked(plan: Plan, body: NewSimulation) -> Asked:
     window = Period(body.start, body.end)
     return Asked(
         merchant_id=plan.merchant_id,
-        plan_id=plan.id,
         window=window,
         customer_ids=body.customer_ids,
     )

@@ -1,10 +1,10 @@
 """What past invoices would have come to under other prices; it reads, rates, and stores nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, text
+from sqlalchemy import func, or_, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,7 +17,7 @@ from models.billable_metrics import BillableMetric
 from models.customers import Customer
 from models.fees import Fee
 from models.invoices import Invoice
-from models.plans import Plan
+from models.plans import Plan, PlanVersion
 from models.prices import Price
 from models.queries import (
     adjustments,
@@ -36,7 +36,6 @@ from models.queries.terms import (
     price_terms,
     terms_of,
 )
-from models.subscriptions import Subscription
 
 # Of these nothing was billed for the period, or not yet.
 UNBILLED = ("ACTIVE", "CLOSING", "CANCELLED", "PROJECTED")
@@ -48,7 +47,6 @@ class Asked:
     """Which invoices are rated again: those that bill a boundary in the window."""
 
     merchant_id: str
-    plan_id: str
     window: Period
     customer_ids: Sequence[str]
     """Empty: all customers."""
@@ -95,6 +93,8 @@ class Draft:
 
     prices: Sequence[DraftPrice]
     replaces_all: bool
+    version_ids: Collection[str]
+    """The plan's versions; what an invoice bills by those of another plan stands as it is."""
 
 
 async def read_only(session: AsyncSession) -> None:
@@ -107,6 +107,16 @@ async def any_merchants_plan(session: AsyncSession, plan_id: str) -> Plan | None
     return (await session.exec(select(Plan).where(col(Plan.id) == plan_id))).first()
 
 
+async def versions_of(session: AsyncSession, plan: Plan) -> set[str]:
+    """The ids of all of a plan's versions."""
+    rows = await session.exec(
+        select(col(PlanVersion.id)).where(
+            col(PlanVersion.merchant_id) == plan.merchant_id, col(PlanVersion.plan_id) == plan.id
+        )
+    )
+    return set(rows)
+
+
 async def unknown_customers(session: AsyncSession, asked: Asked) -> set[str]:
     """Those of the named customers that the merchant does not have."""
     rows = await session.exec(
@@ -117,19 +127,22 @@ async def unknown_customers(session: AsyncSession, asked: Asked) -> set[str]:
     return set(asked.customer_ids) - set(rows.all())
 
 
-async def billed(session: AsyncSession, asked: Asked) -> list[Invoice]:
-    """The plan's invoices of the window, by subscription; one more than `INVOICES_MAX` shows."""
+async def billed(session: AsyncSession, asked: Asked, draft: Draft) -> list[Invoice]:
+    """The invoices of the window that billed the draft's plan, by subscription.
+
+    Also those of a subscription that has left it since. One more than `INVOICES_MAX` shows.
+    """
     boundary = func.coalesce(col(Invoice.ended_to), col(Invoice.period_start))
-    statement = (
-        select(Invoice)
-        .join(Subscription, col(Subscription.id) == col(Invoice.subscription_id))
-        .where(
-            col(Invoice.merchant_id) == asked.merchant_id,
-            col(Subscription.plan_id) == asked.plan_id,
-            col(Invoice.status).not_in(UNBILLED),
-            boundary >= asked.window.start,
-            boundary < asked.window.end,
-        )
+    arrears = func.coalesce(col(Invoice.arrears_version_id), col(Invoice.plan_version_id))
+    statement = select(Invoice).where(
+        col(Invoice.merchant_id) == asked.merchant_id,
+        or_(
+            arrears.in_(draft.version_ids),
+            col(Invoice.coming_version_id).in_(draft.version_ids),
+        ),
+        col(Invoice.status).not_in(UNBILLED),
+        boundary >= asked.window.start,
+        boundary < asked.window.end,
     )
     if asked.customer_ids:
         statement = statement.where(col(Invoice.customer_id).in_(asked.customer_ids))
@@ -144,11 +157,15 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
     one by one. Usage that came late counts in its own period.
     """
     owners = await subscriptions.among(session, invoice.merchant_id, [invoice.subscription_id])
-    terms = await terms_of(session, owners[invoice.subscription_id])
+    terms = (await terms_of(session, owners[invoice.subscription_id])).on(invoice)
     steps = _steps(terms, invoice)
     versions = {each for step in steps for each in step.version_ids}
     old_sets = {each: await price_set(session, terms, each) for each in versions}
-    new_sets = {each: _under(terms, base, draft) for each, base in old_sets.items()}
+
+    def under(version_id: str, base: PriceSet) -> PriceSet:
+        return _under(terms, base, draft) if version_id in draft.version_ids else base
+
+    new_sets = {each: under(each, base) for each, base in old_sets.items()}
     # Terms of the subscription's own stand on both sides: they lie over whatever the plan charges.
     own = await subscription_intervals.overlays(session, terms)
     old, new = [], []
@@ -156,7 +173,7 @@ async def compare(session: AsyncSession, invoice: Invoice, draft: Draft) -> Comp
         step = await usage_cycles.with_beginnings(session, terms, invoice, each, old_sets)
         old += drafts.charges_of(terms, step, old_sets, own)
         step = await usage_cycles.with_beginnings(
-            session, terms, invoice, each, new_sets, under=lambda base: _under(terms, base, draft)
+            session, terms, invoice, each, new_sets, under=under
         )
         new += drafts.charges_of(terms, step, new_sets, own)
     # The draft's sets hold all metrics of the old ones.

@@ -22,7 +22,12 @@ from models.queries.steps import Step, schedule_at
 from models.queries.subscription_intervals import Overlays
 from models.queries.terms import PriceSet, Terms, price_set_of, version_lines
 
-Under = Callable[[PriceSet], PriceSet]
+Under = Callable[[str, PriceSet], PriceSet]
+"""What the prices of a version, known by its id, are taken for."""
+
+
+def _as_they_are(_: str, prices: PriceSet) -> PriceSet:
+    return prices
 
 
 def charges_left(
@@ -52,7 +57,7 @@ async def with_beginnings(  # noqa: PLR0913 - a step, and what it is told from
     step: Step,
     sets: Mapping[str, PriceSet],
     *,
-    under: Under = lambda version: version,
+    under: Under = _as_they_are,
 ) -> Step:
     """The step that an invoice bills, with the instants at which such cycles were entered.
 
@@ -133,7 +138,9 @@ async def _meters(
 ) -> dict[str, frozenset[Meter]]:
     lines = await version_lines(session, terms.subscription.merchant_id, version_ids)
     return {
-        version_id: own_meters(under(price_set_of(terms, version_id, found)).prices, cadence)
+        version_id: own_meters(
+            under(version_id, price_set_of(terms, version_id, found)).prices, cadence
+        )
         for version_id, found in lines.items()
     }
 

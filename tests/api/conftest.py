@@ -53,10 +53,11 @@ async def visitor(living_app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
-async def operator(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    """Whoever holds the installation's key, where Temporal has a page."""
+async def operator(database: Database, commands: InProcess) -> AsyncIterator[httpx2.AsyncClient]:
+    """Whoever holds the installation's key, where Temporal has a page; changes happen at once."""
     settings = Settings(admin_key=ADMIN_KEY, temporal_ui_url=UI)
-    async with client_of(create_app(settings, database=database), ADMIN_KEY) as opened:
+    app = create_app(settings, database=database, commands=commands)
+    async with client_of(app, ADMIN_KEY) as opened:
         yield opened
 
 

@@ -1,6 +1,5 @@
 """What an ended subscription could not give back: owed to its customer, and settled by people."""
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -9,27 +8,16 @@ import pytest
 from sqlmodel import col, select
 
 from activities.invoices import DraftInvoice, InvoiceActivities
-from api.app import create_app
 from models.database import Database
 from models.invoices import InvoiceLine
 from models.ledger import LedgerAccount, LedgerEntry
 from models.queries import reconciliation
-from settings import Settings
 from tests.api import by_hand
 from tests.api.in_process import InProcess, Shop, accepted
-from tests.api.mixed import ADMIN_KEY
-from tests.conftest import client_of
 
 Client = httpx2.AsyncClient
 START = "2026-01-01T00:00:00Z"
 ENDED = "2026-01-16T12:00:00Z"
-
-
-@pytest.fixture
-async def operator(database: Database, commands: InProcess) -> AsyncIterator[Client]:
-    app = create_app(Settings(admin_key=ADMIN_KEY), database=database, commands=commands)
-    async with client_of(app, ADMIN_KEY) as opened:
-        yield opened
 
 
 class Ended:

@@ -1,31 +1,17 @@
 """Explanations of terms that change: intervals, plan changes, pauses, each rated by hand."""
 
-from collections.abc import AsyncIterator
 from fractions import Fraction
 from typing import Any
 
 import httpx2
 import pytest
 
-from api.app import create_app
-from models.database import Database
-from settings import Settings
 from tests.api import by_hand
 from tests.api.in_process import CARD, InProcess, Shop, accepted
-from tests.api.mixed import ADMIN_KEY
 from tests.api.test_subscription_intervals import Terms
-from tests.conftest import client_of
 
 Client = httpx2.AsyncClient
 BANDS = {"tiers": [{"upTo": "10", "unitPrice": "1"}, {"upTo": None, "unitPrice": "0.70"}]}
-
-
-@pytest.fixture
-async def operator(database: Database, commands: InProcess) -> AsyncIterator[Client]:
-    """The installation's key, with commands that are carried out at once."""
-    app = create_app(Settings(admin_key=ADMIN_KEY), database=database, commands=commands)
-    async with client_of(app, ADMIN_KEY) as opened:
-        yield opened
 
 
 class Told(Terms):

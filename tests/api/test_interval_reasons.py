@@ -1,19 +1,13 @@
 """Why intervals are as they are: said at the creation, a change or the end; shown and kept."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from api.app import create_app
-from models.database import Database
-from settings import Settings
 from tests.api.in_process import InProcess, Shop, accepted
-from tests.api.mixed import ADMIN_KEY
 from tests.api.test_explained_terms import Told
 from tests.api.test_subscription_intervals import FEBRUARY, START
-from tests.conftest import client_of
 
 Client = httpx2.AsyncClient
 DEAL = {
@@ -21,13 +15,6 @@ DEAL = {
     "changeDescription": "Moved from the old system",
     "changeMetadata": {"deal": "D-7", "signed": True, "seats": 2},
 }
-
-
-@pytest.fixture
-async def operator(database: Database, commands: InProcess) -> AsyncIterator[Client]:
-    app = create_app(Settings(admin_key=ADMIN_KEY), database=database, commands=commands)
-    async with client_of(app, ADMIN_KEY) as opened:
-        yield opened
 
 
 class Reasons(Told):

@@ -15,7 +15,7 @@ from models.organizations import Merchant
 from models.products import Product
 from models.queries import simulations
 from tests.api.in_process import Shop, accepted
-from tests.api.mixed import FEBRUARY_END, START, Mixed, a_mixed_invoice
+from tests.api.mixed import ENDED, FEBRUARY_END, START, Mixed, a_mixed_invoice
 
 Client = httpx2.AsyncClient
 WINDOW = {"from": START.isoformat(), "to": (START + timedelta(days=90)).isoformat()}
@@ -27,9 +27,27 @@ async def plan_of(mixed: Mixed) -> Any:
 
 
 async def simulated(mixed: Mixed, *prices: Any, **members: Any) -> Any:
-    plan = await plan_of(mixed)
+    return await simulated_of(mixed, (await plan_of(mixed))["id"], *prices, **members)
+
+
+async def simulated_of(mixed: Mixed, plan_id: str, *prices: Any, **members: Any) -> Any:
     body = WINDOW | {"prices": list(prices)} | members
-    return accepted(await mixed.operator.post(path_of(plan["id"]), json=body))
+    return accepted(await mixed.operator.post(path_of(plan_id), json=body))
+
+
+def numbers(answer: Any) -> list[int]:
+    return [each["sequenceNumber"] for each in answer["invoices"]]
+
+
+async def left(mixed: Mixed, at: str) -> tuple[str, str, str]:
+    """Its plan, another one with a fee of 30.00 in advance that it goes to, and that fee."""
+    old = await plan_of(mixed)
+    price = await mixed.shop.fee_price(old["productId"], "30.00", paymentTerm="in_advance")
+    new = await mixed.shop.plan(old["productId"], price, defaultTaxRate=19)
+    change = f"/internal/v1/subscriptions/{mixed.subscription}/planChange"
+    accepted(await mixed.operator.post(change, json={"planId": new, "at": at}))
+    fee = accepted(await mixed.client.get(f"/v0/prices/{price}"))["feeId"]
+    return old["id"], new, str(fee)
 
 
 def path_of(plan_id: str) -> str:
@@ -204,6 +222,65 @@ async def test_only_what_was_asked_for_is_rated(mixed: Mixed, shop: Shop) -> Non
     later = (FEBRUARY_END + timedelta(seconds=1)).isoformat()
     found = (await simulated(mixed, **{"from": later}))["invoices"]
     assert [each["sequenceNumber"] for each in found] == [1]
+
+
+async def test_a_plan_is_rated_for_whom_it_billed(mixed: Mixed) -> None:
+    """The plan of the first two invoices is asked about after it was left amid the second."""
+    await mixed.open()
+    await mixed.use("standard", "50", START + timedelta(days=3))
+    await mixed.commands.close_period(mixed.shop.merchant_id, mixed.subscription, 0)
+    await mixed.use("standard", "20", FEBRUARY_END + timedelta(days=3))
+    moved = {"currentTime": ENDED.isoformat()}
+    accepted(await mixed.client.patch(f"/v0/testClocks/{mixed.clock}", json=moved))
+    old, new, _ = await left(mixed, "now")
+    await mixed.commands.issue(mixed.shop.merchant_id, mixed.invoice_id(1), ENDED)
+    draft = await draft_of(mixed, "standard", properties={"unitPrice": "2.00"})
+    answer = await simulated_of(mixed, old, draft, replacesAll=True)
+    assert numbers(answer) == [0, 1]
+    assert [each["new"]["subtotal"] for each in answer["invoices"]] == ["100.00", "40.00"]
+    assert numbers(await simulated_of(mixed, new)) == []
+    await mixed.commands.close_period(mixed.shop.merchant_id, mixed.subscription, 2)
+    assert numbers(await simulated_of(mixed, old)) == [0, 1]
+    assert numbers(await simulated_of(mixed, new)) == [2]
+
+
+async def test_what_another_plan_bills_stands_as_it_is(mixed: Mixed) -> None:
+    """One invoice ends a period of a plan and begins one of the next: each is asked about.
+
+    50 units at 2.00 in place of all of the first are 100.00, and the 30.00 of the second stay;
+    at 40.00 they are 10.00 more, and 1.90 of tax.
+    """
+    await mixed.open()
+    await mixed.use("standard", "50", START + timedelta(days=3))
+    old, new, fee = await left(mixed, "period_end")
+    await mixed.commands.close_period(mixed.shop.merchant_id, mixed.subscription, 0)
+    draft = await draft_of(mixed, "standard", properties={"unitPrice": "2.00"})
+    (ended,) = (await simulated_of(mixed, old, draft, replacesAll=True))["invoices"]
+    assert [line["totalPrice"] for line in ended["new"]["lines"]] == ["100", "30"]
+    dearer = {
+        "feeId": fee,
+        "properties": {"unitPrice": "40.00"},
+        "paymentTerm": "in_advance",
+        "billingCadence": "P1M",
+        "invoiceDisplayName": "Base fee",
+    }
+    answer = await simulated_of(mixed, new, dearer, replacesAll=True)
+    (begun,) = answer["invoices"]
+    assert (begun["invoiceId"], len(begun["old"]["lines"])) == (ended["invoiceId"], 7)
+    assert len(begun["new"]["lines"]) == 7
+    sums = {"subtotal": "10.00", "totalTax": "1.90", "grandTotal": "11.90"}
+    assert answer["difference"] == sums
+
+
+async def test_a_bill_keeps_the_tax_behavior_it_was_opened_with(mixed: Mixed) -> None:
+    await mixed.open()
+    await mixed.use("standard", "5000", START + timedelta(days=3))
+    await mixed.commands.close_period(mixed.shop.merchant_id, mixed.subscription, 0)
+    plan = await plan_of(mixed)
+    body = {"taxBehavior": "inclusive"}
+    accepted(await mixed.client.patch(f"/v0/plans/{plan['id']}", json=body))
+    (invoice,) = (await simulated(mixed))["invoices"]
+    assert invoice["old"]["grandTotal"] == invoice["billedGrandTotal"]
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,13 @@
 """What customers have paid ahead, seen and given back by an operator."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from api.app import create_app
-from models.database import Database
-from settings import Settings
 from tests.api.in_process import InProcess, Shop, accepted
-from tests.api.mixed import ADMIN_KEY
 from tests.api.test_usage_events import Legacy
-from tests.conftest import client_of
 
 Client = httpx2.AsyncClient
 
@@ -38,13 +32,6 @@ class Purse(Legacy):
             "currency": "USD", "amount": amount, "reason": "Transfer 7", "idempotencyKey": key,
         }  # fmt: skip
         return await self.operator.post(f"{self.path}/payouts", json=body | members)
-
-
-@pytest.fixture
-async def operator(database: Database, commands: InProcess) -> AsyncIterator[Client]:
-    app = create_app(Settings(admin_key=ADMIN_KEY), database=database, commands=commands)
-    async with client_of(app, ADMIN_KEY) as opened:
-        yield opened
 
 
 @pytest.fixture
