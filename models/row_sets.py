@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, DateTime, Text, cast, func, literal, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_dict
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.types import NullType
 from sqlmodel import SQLModel, select
@@ -104,8 +104,8 @@ async def change(
         rows = [{"id": each.row.id, **each.columns} for each in members]
         await update(session, table, merchant_id, rows)
     for each in changes:
-        for name, value in each.columns.items():
-            set_committed_value(each.row, name, value)
+        # What `set_committed_value` does to a column that has no change of its own, at once.
+        instance_dict(each.row).update(each.columns)
 
 
 async def _run(session: AsyncSession, statement: TextClause, values: dict[str, Any]) -> Any:

@@ -64,14 +64,22 @@ CROSS JOIN LATERAL (
     GROUP BY e.type
 ) AS tally
 """
+_BY_CUSTOMER = "e.subject = asked.first_name"
 _BY_SUBJECT = "e.subject = ANY(ARRAY[asked.first_name, asked.second_name])"
 _BY_EXTERNAL_SUBJECT = "e.subject IS NULL AND e.external_subject = asked.first_name"
 _NOT_VOID = "AND NOT EXISTS (SELECT FROM usage_voids v WHERE v.event_id = e.id)"
-_HAS_VOIDS = """
+# The second asks for a range of subjects, once a type: to look for each subscription costs as much
+# as to look for its customer, and most merchants name no subscription in any event.
+_RARE = """
 SELECT EXISTS (
     SELECT FROM usage_voids
     WHERE merchant_id = :merchant_id AND type = ANY(CAST(:types AS text[]))
         AND timestamp >= :start AND timestamp < :until
+), EXISTS (
+    SELECT FROM usage_events
+    WHERE merchant_id = :merchant_id AND type = ANY(CAST(:types AS text[]))
+        AND subject >= (SELECT min(id) FROM unnest(CAST(:subscription_ids AS text[])) AS id)
+        AND subject <= (SELECT max(id) FROM unnest(CAST(:subscription_ids AS text[])) AS id)
 )
 """
 
@@ -88,28 +96,33 @@ async def tallies(
     """The tallies of these types, without void events; one of nothing is left out."""
     if not owners or not types:
         return {}
-    reading = _Reading(
-        merchant_id, sorted(types), await _voids(session, merchant_id, owners, types)
-    )
-    found = await reading.of(session, _BY_SUBJECT, [(each, each.customer_id) for each in owners])
+    has_voids, names_subscriptions = await _rare(session, merchant_id, owners, types)
+    reading = _Reading(merchant_id, sorted(types), has_voids)
+    theirs = _BY_SUBJECT if names_subscriptions else _BY_CUSTOMER
+    found = await reading.of(session, theirs, [(each, each.customer_id) for each in owners])
     linked = [(each, each.external_id) for each in owners if each.external_id is not None]
     for key, more in (await reading.of(session, _BY_EXTERNAL_SUBJECT, linked)).items():
         found[key] = _sum(found.get(key, NONE), more)
     return found
 
 
-async def _voids(
+async def _rare(
     session: AsyncSession, merchant_id: str, owners: Sequence[Owner], types: Collection[str]
-) -> bool:
-    """Whether any event of these types and times is void, whoever's it is: voids are rare."""
+) -> tuple[bool, bool]:
+    """Whether any event of these types and times is void, and whether any names a subscription.
+
+    Whoever's it is: it may be another's, and is then looked for in vain.
+    """
     values = {
         "merchant_id": merchant_id,
         "types": list(types),
         "start": min(each.window.start for each in owners),
         "until": max(each.window.end for each in owners),
+        "subscription_ids": packing.texts([each.subscription_id for each in owners]),
     }
     connection = await session.connection()
-    return bool((await connection.execute(text(_HAS_VOIDS), values)).scalar_one())
+    has_voids, names_subscriptions = (await connection.execute(text(_RARE), values)).one()
+    return has_voids, names_subscriptions
 
 
 @dataclass(frozen=True, slots=True)

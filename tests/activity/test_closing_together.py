@@ -180,6 +180,7 @@ async def _stage_everybody(database: Database) -> list[DraftInvoice]:
     for at, each in enumerate(everybody):
         if each is not idle:
             await report(database, each.shop, [2000 + at, 333], IN_MARCH)
+    await report(database, plain.shop, [13], IN_MARCH, subject=plain.subscription_id)
     await report(database, linked_shop, [11], IN_MARCH, external_subject="linked")
     await report(database, late.shop, [4000], IN_FEBRUARY + timedelta(days=2))
     await _void_one(database, voided)
