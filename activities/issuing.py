@@ -91,8 +91,7 @@ async def store(
     for each in issued:
         await customer_credits.arise(session, each.terms, each.invoice, each.now)
     unpaid = [each for each in issued if each.invoice.grand_total > 0]
-    await payments.add_sessions(session, merchant_id, [_session_row(each) for each in unpaid])
-    await collecting.owe(session, [(each.terms.subscription, each.invoice) for each in unpaid])
+    await hand_to_collection(session, merchant_id, unpaid)
 
 
 async def _store_lines(session: AsyncSession, merchant_id: str, drafted: Sequence[Drafted]) -> None:
@@ -182,6 +181,14 @@ async def _book(session: AsyncSession, merchant_id: str, issued: Sequence[Issued
         if invoice.subtotal != invoice.wallet_charge or invoice.total_tax
     ]
     await ledger.post_all(session, merchant_id, bookings)
+
+
+async def hand_to_collection(
+    session: AsyncSession, merchant_id: str, unpaid: Sequence[Issued]
+) -> None:
+    """A page to pay each on, and the workflow that collects it."""
+    await payments.add_sessions(session, merchant_id, [_session_row(each) for each in unpaid])
+    await collecting.owe(session, [(each.terms.subscription, each.invoice) for each in unpaid])
 
 
 def _session_row(issued: Issued) -> dict[str, Any]:

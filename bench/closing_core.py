@@ -4,26 +4,30 @@ Each subscription has five prices: a fee, and a metric by the unit, by graduated
 and by the package. Periods roll and invoices close alone, one after the other, or a hundred at the
 same time, as the calls of one worker do; each figure is the median of three rounds. What is written
 is signed by a workflow, as in a worker. `floor` reads and rates the same periods a hundred at a
-time and writes nothing.
+time and writes nothing. `collection` is the part of a close that hands its invoice over: the page
+to pay on, and the start of the workflow that collects. `core` is the rest: to read, rate, write
+and book.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
 import psycopg
 from sqlalchemy import Engine, event
 
+from activities import issuing
 from activities.invoices import DraftInvoice, InvoiceActivities
 from activities.subscription_rolls import RollPeriod
 from activities.subscriptions import SubscriptionActivities
 from api.app import create_app
-from bench import crowd, stage
+from bench import crowd, stage, within
 from bench.crowd import MODELS, Sold
 from billing import pricing
 from local import collector
@@ -109,8 +113,9 @@ async def _close(here: stage.Stage, database: Database, sold: Sold) -> dict[str,
     figures = await _spent(here, "rollAlone", roll, alone)
     figures |= await _spent(here, "roll", roll, rest)
     figures |= await _spent(here, "closeAlone", close, alone)
-    figures |= await _spent(here, "close", close, rest)
-    return figures
+    with within.watched(issuing, "hand_to_collection") as collection:
+        parts = {"Collection": collection}
+        return figures | await _spent(here, "close", close, rest, parts)
 
 
 def _rounds(members: list[str], together: int) -> list[list[list[str]]]:
@@ -128,8 +133,9 @@ async def _spent(
     name: str,
     step: Callable[[str], Awaitable[None]],
     rounds: list[list[list[str]]],
+    parts: Mapping[str, within.Spent] = MappingProxyType({}),
 ) -> dict[str, float]:
-    """What a step costs for each member."""
+    """What a step costs for each member, and what parts of it do."""
     statements = 0
 
     def count(*_: Any) -> None:
@@ -140,6 +146,7 @@ async def _spent(
     measured = []
     for groups in rounds:
         statements, members = 0, sum(len(group) for group in groups)
+        before = {key: spent.seconds for key, spent in parts.items()}
         postgres, began, client = here.postgres_seconds(), time.perf_counter(), time.process_time()
         for group in groups:
             await asyncio.gather(*(step(member) for member in group))
@@ -152,6 +159,10 @@ async def _spent(
                 f"{name}PerCpuSecond": 1e6 / (micros + postgres_micros),
                 f"{name}PerSecond": members / (time.perf_counter() - began),
                 f"{name}Statements": statements / members,
+                **{
+                    f"{name}{key}Micros": (spent.seconds - before[key]) / members * 1e6
+                    for key, spent in parts.items()
+                },
             }
         )
     event.remove(Engine, "before_cursor_execute", count)
