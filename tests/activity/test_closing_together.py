@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
+from sqlmodel import col, select
 from temporalio.testing import ActivityEnvironment
 
 from activities.gathering import Gathering
@@ -24,7 +25,10 @@ from models.audit import Acting, acting
 from models.base import new_id
 from models.database import Database
 from models.manual_lines import ManualLine
+from models.plans import Plan, PlanLine, PlanVersion
+from models.prices import Price
 from models.queries import draft_sets, drafts, invoices, peculiarities, subscriptions
+from models.subscription_intervals import SubscriptionInterval
 from models.usage_voids import UsageVoid
 from tests.activity.rows import START, PlanShape, Shop, next_customer, open_shop
 from tests.activity.twins import nobody_together, opened, told_rows, twin
@@ -35,6 +39,8 @@ MARCH_END = datetime(2026, 3, 31, 9, tzinfo=UTC)
 GRACE = timedelta(hours=24)
 IN_FEBRUARY = START + timedelta(days=1)
 IN_MARCH = FEBRUARY_END + timedelta(days=1)
+LATE = IN_FEBRUARY + timedelta(days=2)
+"""When it was used; it is reported after February was billed."""
 ARREARS = PlanShape(fee="10.00", fee_term="in_arrears")
 ALLOWANCE = {
     "type": "metered", "isSoftLimit": True,
@@ -147,6 +153,10 @@ async def _stage_everybody(database: Database) -> list[DraftInvoice]:
     rates = {"default": "7"}
     taxed = await _subscribed(database, await next_customer(database, shop, tax_rates=rates))
     late = await _subscribed(database, await next_customer(database, shop))
+    late_own = await _subscribed(database, await next_customer(database, shop))
+    late_linked_shop = await next_customer(database, shop, external_id="late")
+    late_linked = await _subscribed(database, late_linked_shop)
+    apart = await _subscribed(database, await next_customer(database, shop))
     voided = await _subscribed(database, await next_customer(database, shop))
     agreed = await _subscribed(database, await next_customer(database, shop))
     credited = await _subscribed(database, await next_customer(database, shop))
@@ -166,8 +176,8 @@ async def _stage_everybody(database: Database) -> list[DraftInvoice]:
         for every in ("P1D", "P7D", "P2M")
     ]
     everybody = [
-        plain, linked, exempt, taxed, late, voided, agreed, credited, unapproved, idle, busy,
-        ending, allowed, days, weeks, months,
+        plain, linked, exempt, taxed, late, late_own, late_linked, apart, voided, agreed,
+        credited, unapproved, idle, busy, ending, allowed, days, weeks, months,
     ]  # fmt: skip
     for at, each in enumerate(everybody):
         if each is not idle:
@@ -182,16 +192,21 @@ async def _stage_everybody(database: Database) -> list[DraftInvoice]:
             await report(database, each.shop, [2000 + at, 333], IN_MARCH)
     await report(database, plain.shop, [13], IN_MARCH, subject=plain.subscription_id)
     await report(database, linked_shop, [11], IN_MARCH, external_subject="linked")
-    await report(database, late.shop, [4000], IN_FEBRUARY + timedelta(days=2))
+    await report(database, late.shop, [4000], LATE)
+    await report(database, late_own.shop, [5000], LATE, subject=late_own.subscription_id)
+    await report(database, late_linked_shop, [6000], LATE, external_subject="late")
     await _void_one(database, voided)
     await _deal(database, agreed)
     await _credit(database, credited)
+    await _terms_of_its_own(database, apart)
     refs = [await _rolled(database, each, 1, MARCH_END) for each in everybody]
     async with database.transaction() as session:
         await (await session.connection()).execute(
             text("UPDATE invoices SET auto_approve = false WHERE id = :id"),
             {"id": refs[everybody.index(unapproved)].invoice_id},
         )
+        # After its invoices were opened.
+        (await session.get_one(Plan, cheap.plan_id)).tax_behavior = "exclusive"
     return refs
 
 
@@ -233,6 +248,35 @@ async def _deal(database: Database, contract: Contract) -> None:
     )
 
 
+async def _terms_of_its_own(database: Database, contract: Contract) -> None:
+    """Its usage costs 0.005 in place of what the plan asks."""
+    async with database.transaction() as session:
+        asked = select(PlanLine).join(Price, col(Price.id) == col(PlanLine.price_id))
+        asked = asked.join(PlanVersion, col(PlanVersion.id) == col(PlanLine.plan_version_id))
+        metered = col(Price.billable_metric_id).is_not(None)
+        line = (
+            await session.exec(
+                asked.where(col(PlanVersion.plan_id) == contract.shop.plan_id, metered)
+            )
+        ).one()
+        session.add(
+            SubscriptionInterval(
+                id=new_id("int"),
+                merchant_id=contract.shop.merchant_id,
+                subscription_id=contract.subscription_id,
+                price_id=line.price_id,
+                plan_version_id=line.plan_version_id,
+                price_key=line.key,
+                kind="plan_line",
+                unit_price=Decimal("0.005"),
+                base_quantity=Decimal(1),
+                billing_cadence="P1M",
+                billing_mode="arrears",
+                start_date=FEBRUARY_END,
+            )
+        )
+
+
 async def _credit(database: Database, contract: Contract) -> None:
     """A line that waits: 3.00 less."""
     await _add(
@@ -254,7 +298,7 @@ async def _credit(database: Database, contract: Contract) -> None:
 
 
 async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
-    """Sixteen subscriptions: usage of every owner, taxes, deals, credits, allowances, late usage.
+    """Nineteen subscriptions: usage of every owner, taxes, deals, credits, allowances, late usage.
 
     All tables are compared, the audit log and its actors included.
     """
@@ -263,7 +307,7 @@ async def test_every_row_is_what_it_is_one_by_one(fresh_url: str) -> None:
     alone, rows_alone = await _outcomes(fresh_url, refs, one_by_one)
     answers, rows = await _outcomes(fresh_url, refs, together)
     numbers = [each.finalized.invoice_number for each in answers if each.finalized is not None]
-    assert sorted(numbers) == [f"INV-2026-04-{number:03d}" for number in range(1, 16)]
+    assert sorted(numbers) == [f"INV-2026-04-{number:03d}" for number in range(1, 19)]
     assert [replace(each, finalized=None) for each in answers] == [
         replace(each, finalized=None) for each in alone
     ]
