@@ -112,6 +112,8 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
     if invoice.status == "ACTIVE" and coming_cycles is not None:
         # Another plan waits for this boundary, which then writes this down.
         coming = Period(start, coming_cycles.at(start).end)
+    if ended is not None and (end := _known_end(terms, invoice)) is not None:
+        ended, coming, coming_cycles = Period(ended.start, end), None, None
     return Step(
         ended=ended,
         ended_version_id=arrears_version(terms, invoice),
@@ -124,3 +126,12 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
         cycles=cycles,
         coming_cycles=coming_cycles,
     )
+
+
+def _known_end(terms: Terms, invoice: Invoice) -> datetime | None:
+    """Where an open window is the last one: its subscription ends in it, or with it."""
+    end = terms.subscription.ending_at
+    if invoice.status != "ACTIVE" or end is None or invoice.ended_from is None:
+        return None
+    is_last = invoice.ended_to is not None and invoice.ended_from <= end <= invoice.ended_to
+    return end if is_last else None

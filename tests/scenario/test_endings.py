@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from paygentic_sdk import errors
 
+from tests.scenario.changing import posted
 from tests.scenario.shop import Contract, Meter, Shop, at
 from tests.scenario.stage import Playbill, Tale, Telling
 
@@ -141,6 +142,37 @@ def agreed_to_end_at_the_boundary(shop: Shop) -> Telling:
     yield at("2025-04-02")
     assert [each.split(" = ")[1] for each in shop.bills(contract)][:2] == ["31.00", "3.00"]
     assert sum(Decimal(each.grand_total) for each in shop.invoices(contract)) == 34
+
+
+def the_last_invoice_shows_what_it_will_bill(shop: Shop) -> Telling:
+    """31.00 in advance and 1.00 a unit until 1 April: the open invoice is 3.00, not 34.00.
+
+    With the end taken back April's fee comes after all, and the invoice shows it: 34.00.
+    """
+    units = shop.meter("Units", "1")
+    contract = shop.subscribe(shop.plan(shop.fee("Rent", "31.00"), units), ending_at=BOUNDARY)
+    shop.use(contract, units, 3)
+    assert shop.bills(contract)[1] == "ACTIVE 3.00 + 0.00 = 3.00"
+    posted(shop, contract, "/terminationAtPeriodEnd", method="DELETE")
+    assert shop.bills(contract)[1] == "ACTIVE 34.00 + 0.00 = 34.00"
+    yield BOUNDARY
+    assert shop.bills(contract)[1] == "ISSUED 34.00 + 0.00 = 34.00"
+
+
+def a_cut_invoice_shows_what_it_will_bill(shop: Shop) -> Telling:
+    """Until 16 March 12:00, 31.00 in arrears: 15.50 of it, and 2 units; 5 of 20 March are not.
+
+    The running year of 365.00 in arrears is cut there too: 15.5 days, 15.50. 33.00 together.
+    """
+    units = shop.meter("Units", "1")
+    yearly = shop.fee("Support", "365.00", every="P1Y", term="in_arrears")
+    plan = shop.plan(_arrears(shop), yearly, units)
+    contract = shop.subscribe(plan, ending_at=at("2025-03-16T12:00"))
+    shop.use(contract, units, 2, "2025-03-10")
+    shop.use(contract, units, 5, "2025-03-20")
+    assert shop.bills(contract) == ["ACTIVE 33.00 + 0.00 = 33.00"]
+    yield BOUNDARY
+    assert shop.bills(contract) == ["ISSUED 33.00 + 0.00 = 33.00"]
 
 
 def agreed_to_end_a_second_after_the_boundary(shop: Shop) -> Telling:
