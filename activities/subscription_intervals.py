@@ -17,7 +17,7 @@ from billing.money import text
 from billing.version_migration import BoundaryDue, SubscriptionNotLive
 from models.base import new_id, wall_now
 from models.invoices import Invoice
-from models.queries import drafts, invoices, plans, subscriptions
+from models.queries import drafts, invoices, plans, prices, subscriptions
 from models.queries import subscription_intervals as intervals
 from models.queries import test_clocks as clocks
 from models.queries.drafts import Terms
@@ -60,6 +60,7 @@ async def edit(session: AsyncSession, terms: Terms, command: EditIntervals) -> E
     running = await _running(session, subscription)
     if terms.named_cycles(_boundary(running)) is not None:
         raise PlanChangeWaits("A plan of another cadence waits for the next period")
+    await plans.hold(session, subscription.merchant_id, subscription.plan_id)
     current = await intervals.all_of(session, terms)
     ground = await _ground(session, terms, running, command.edits, current)
     new_ids = [new_id("int") for _each in command.edits.add]
@@ -118,6 +119,7 @@ async def _ground(
     lines = await plans.lines(session, subscription.merchant_id, [version_id, coming])
     keys = {line.key: price.id for line, price in lines[version_id]}
     named = {add.price_id for add in edits.add if add.price_id is not None}
+    await prices.among(session, subscription.merchant_id, sorted(named))
     price_ids = {*keys.values(), *named, *(each.price_id for each in current)}
     return Ground(
         schedule=terms.schedule,

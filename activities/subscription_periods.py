@@ -313,6 +313,7 @@ async def _follow(session: AsyncSession, terms: Terms) -> bool:
     coming = await plans.version_by_id(session, subscription.merchant_id, coming_id)
     if coming is None:
         raise NotFound(f"No version to follow {running_id}")
+    await plans.hold(session, subscription.merchant_id, coming.plan_id)
     await subscriptions.change(
         session,
         subscription.merchant_id,

@@ -25,6 +25,7 @@ from models.queries import (
     invoices,
     manual_lines,
     plan_changes,
+    plans,
     subscription_intervals,
     subscriptions,
 )
@@ -136,6 +137,7 @@ async def _running(session: AsyncSession, terms: Terms, now: datetime) -> Invoic
 async def _target(session: AsyncSession, terms: Terms, command: ChangePlan) -> Terms:
     """The subscription as it would stand under the other plan."""
     subscription = terms.subscription
+    await plans.hold(session, command.merchant_id, command.plan_id)
     target = await subscriptions.plan_of(session, command.merchant_id, command.plan_id)
     if target is None:
         raise NotFound(f"No plan {command.plan_id}")

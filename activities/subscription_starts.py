@@ -18,7 +18,7 @@ from billing.periods import Period, aligned_anchor
 from models.base import new_id, wall_now
 from models.customers import Customer
 from models.plans import Plan
-from models.queries import drafts, invoices, organizations, outbox, subscriptions
+from models.queries import drafts, invoices, organizations, outbox, plans, subscriptions
 from models.queries import test_clocks as clocks
 from models.queries.drafts import Draft, Step, Terms, window_at
 from models.subscriptions import Subscription
@@ -75,6 +75,7 @@ async def create(session: AsyncSession, command: CreateSubscription) -> CreatedS
     """The living one of this customer and plan, or a new one with its first invoice."""
     merchant_id = command.merchant_id
     customer = await _customer(session, command)
+    await plans.hold(session, merchant_id, command.plan_id)
     plan = await subscriptions.plan_of(session, merchant_id, command.plan_id)
     if plan is None:
         raise NotFound(f"No plan {command.plan_id}")

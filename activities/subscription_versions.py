@@ -54,6 +54,7 @@ async def migrate(session: AsyncSession, terms: Terms, command: MigrateVersion) 
     A second call before the boundary replaces the first, also back to the running version.
     """
     subscription, plan = terms.subscription, terms.plan
+    await plans.hold(session, plan.merchant_id, plan.id)
     current = await _version(session, plan.id, subscription)
     target = await plans.version(session, plan.merchant_id, plan.id, command.target_version_number)
     if target is None:

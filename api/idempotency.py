@@ -1,7 +1,8 @@
 """The `Idempotency-Key` header of every POST: its first answer is kept and given again.
 
 One mechanism for all routes; it knows none of them. Only answers that grant are kept: a refused
-request has had no effect and is judged anew.
+request has had no effect and is judged anew. A route that is one transaction is asked again after a
+deadlock.
 """
 
 import hashlib
@@ -15,14 +16,14 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import deps
 from api.auth import Caller, KeyRing, Needs
 from billing.errors import BillingError, Conflict, InvalidValue
 from models.base import wall_now
-from models.database import Database
+from models.database import Database, repeats_deadlocks
 from models.idempotency import IdempotencyKey
 from models.queries import idempotency
 
@@ -110,11 +111,12 @@ class KeptRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, and round it the keys."""
         handle = super().get_route_handler()
+        is_one_transaction = _is_one_transaction(self.dependant)
+        if is_one_transaction:
+            handle = _repeated(handle)
         if not self.keeps:
             return handle
-        return _once(
-            handle, _with_effect if _is_one_transaction(self.dependant) else _around_effect
-        )
+        return _once(handle, _with_effect if is_one_transaction else _around_effect)
 
 
 def _is_one_transaction(dependant: Dependant) -> bool:
@@ -129,6 +131,29 @@ def _is_one_transaction(dependant: Dependant) -> bool:
 def _calls(dependant: Dependant) -> list[Any]:
     deeper = [call for each in dependant.dependencies for call in _calls(each)]
     return [dependant.call, *deeper]
+
+
+def _repeated(handle: Handler) -> Handler:
+    """Asks again where PostgreSQL ended the route's transaction for another's sake."""
+
+    @repeats_deadlocks
+    async def attempt(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except OperationalError:
+            await _take_back(request)
+            raise
+
+    async def repeated(request: Request) -> Response:
+        return await attempt(request)
+
+    return repeated
+
+
+async def _take_back(request: Request) -> None:
+    opened: AsyncSession | None = getattr(request.state, "session", None)
+    if opened is not None:
+        await opened.rollback()
 
 
 def _once(handle: Handler, keep: Callable[[Handler, Request, Use], Awaitable[Response]]) -> Handler:
@@ -176,9 +201,7 @@ async def _with_effect(handle: Handler, request: Request, use: Use) -> Response:
         if response.status_code < 300:
             await _add(request.state.session, use, response)
     except (BillingError, IntegrityError):
-        opened: AsyncSession | None = getattr(request.state, "session", None)
-        if opened is not None:
-            await opened.rollback()
+        await _take_back(request)
         first = await use.first_answer()
         if first is None:
             raise

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm import ORMExecuteState, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -95,6 +95,13 @@ def _sign(_session: Session, _transaction: SessionTransaction, connection: Conne
             "actors": actors.get(),
         }
         connection.execute(_SIGN, signature)
+
+
+@event.listens_for(_Signed, "do_orm_execute")
+def _read_anew(state: ORMExecuteState) -> None:
+    """A row that is locked is read as it stands then, also where the session has seen it before."""
+    if state.is_select and getattr(state.statement, "_for_update_arg", None) is not None:
+        state.update_execution_options(populate_existing=True)
 
 
 def _keep_many_prepared(connection: Any, _record: object) -> None:

@@ -123,7 +123,7 @@ async def update_feature(
     id: FeatureId, body: FeaturePatch, caller: Caller, now: Now, session: Session
 ) -> Feature:
     """Change a feature; its type only while no price carries it."""
-    row = found(await features.get(session, caller.merchant_id, id), "feature")
+    row = found(await features.get(session, caller.merchant_id, id, lock=True), "feature")
     changes = body.changes()
     if changes.get("key", row.key) != row.key:
         await _refuse_taken(session, caller.merchant_id, row.product_id, changes["key"])
@@ -138,7 +138,7 @@ async def update_feature(
 @router.delete("/{id}", operation_id="deleteFeature", status_code=204)
 async def delete_feature(id: FeatureId, caller: Caller, now: Now, session: Session) -> None:
     """Delete a feature that no price carries and nobody is entitled to."""
-    row = found(await features.get(session, caller.merchant_id, id), "feature")
+    row = found(await features.get(session, caller.merchant_id, id, lock=True), "feature")
     await _refuse_used(session, row, "Prices carry the feature")
     if await entitlements.are_standing(session, row.merchant_id, row.id):
         raise FeatureInUse("Customers are entitled to the feature")

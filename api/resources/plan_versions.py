@@ -105,7 +105,14 @@ async def mint_plan_version(
     if body.based_on_version_id not in (None, plan.default_version_id):
         message = "The plan has another default version by now"
         raise StaleVersion(message, details={"defaultVersionId": plan.default_version_id})
-    lines = await drafts(session, plan.merchant_id, body.prices, await _keys(session, plan))
+    current = (await plans.lines(session, plan.merchant_id, [plan.default_version_id]))[
+        plan.default_version_id
+    ]
+    # Their values may move: to lock them for reading first would let two who mint meet half way.
+    named = {*(line.price_id for line in body.prices), *(line.price_id for line, _ in current)}
+    await prices.locked(session, plan.merchant_id, named)
+    keys = {line.key for line, _ in current}
+    lines = await drafts(session, plan.merchant_id, body.prices, keys)
     check(lines, plan)
     version = await add_version(session, plan, new_id("pver"), lines)
     await make_default(session, plan, version, now)
@@ -141,11 +148,6 @@ async def transition_plan_version(
     check([draft(line.key, price) for line, price in lines], plan)
     await make_default(session, plan, version, now)
     return await _answer(session, plan, version)
-
-
-async def _keys(session: Session, plan: tables.Plan) -> set[str]:
-    current = await plans.lines(session, plan.merchant_id, [plan.default_version_id])
-    return {line.key for line, _ in current[plan.default_version_id]}
 
 
 def _summary(

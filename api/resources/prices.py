@@ -170,7 +170,7 @@ async def drafted(
     )
     await _check_source(session, row, lock=lock)
     _refuse_pricing_unit(body.pricing_unit_id)
-    feature = await _attach(session, row, body.feature)
+    feature = await _attach(session, row, body.feature, lock=lock)
     await _check(session, row, feature)
     return row, feature
 
@@ -271,15 +271,16 @@ def _refuse_pricing_unit(pricing_unit_id: str | None) -> None:
 
 
 async def _attach(
-    session: Session, row: tables.Price, attached: PriceFeatureInput | None
+    session: Session, row: tables.Price, attached: PriceFeatureInput | None, *, lock: bool = True
 ) -> Feature | None:
     """Puts the feature and its allowance on the row, or takes them off."""
     row.feature_id = None if attached is None else attached.feature_id
     row.entitlement_template = None if attached is None else attached.entitlement_template
     if attached is None:
         return None
-    row_or_none = await features.get(session, row.merchant_id, attached.feature_id)
-    feature = found(row_or_none, "feature")
+    with session.no_autoflush:
+        asked = features.get(session, row.merchant_id, attached.feature_id, lock=lock)
+        feature = found(await asked, "feature")
     check_template(feature.type, attached.entitlement_template)
     return feature
 
@@ -331,6 +332,9 @@ async def _check(
 async def _refuse_restructuring(session: Session, row: tables.Price, changed: set[str]) -> None:
     if not changed:
         return
+    # Who begins to bill the price right now is not seen yet: he is waited for.
+    holding = await price_uses.plan_ids_with(session, row.merchant_id, row.id)
+    await plans.hold_alone(session, row.merchant_id, holding)
     billing = await price_uses.subscriptions_billing(session, row.merchant_id, row.id)
     if not billing.count:
         return

@@ -21,13 +21,17 @@ def newest_first(
     return statement.order_by(col(Feature.created_at).desc(), col(Feature.id).desc())
 
 
-async def get(session: AsyncSession, merchant_id: str, feature_id: str) -> Feature | None:
-    """A feature of this merchant."""
+async def get(
+    session: AsyncSession, merchant_id: str, feature_id: str, *, lock: bool = False
+) -> Feature | None:
+    """A feature of this merchant; locked by whoever changes it, deletes it or hangs on it."""
     statement = select(Feature).where(
         Feature.merchant_id == merchant_id,
         Feature.id == feature_id,
         col(Feature.deleted_at).is_(None),
     )
+    if lock:
+        statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
 
 

@@ -1,8 +1,8 @@
 """Statements on plans, their versions and lines."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -52,11 +52,36 @@ def available_to(
 async def get(
     session: AsyncSession, merchant_id: str, plan_id: str, *, lock: bool = False
 ) -> Plan | None:
-    """A plan of this merchant; locked by whoever makes a version of it."""
+    """A plan of this merchant; locked by whoever changes it, or makes a version of it."""
     statement = select(Plan).where(Plan.merchant_id == merchant_id, Plan.id == plan_id)
     if lock:
+        await hold_alone(session, merchant_id, [plan_id])
         statement = statement.with_for_update(key_share=True)
     return (await session.exec(statement)).one_or_none()
+
+
+async def hold(session: AsyncSession, merchant_id: str, plan_id: str) -> None:
+    """Keeps what a plan charges as it is until the transaction ends; several may.
+
+    For whoever begins to bill it: ask before anything of the plan is read.
+    """
+    connection = await session.connection()
+    await connection.execute(select(func.pg_advisory_xact_lock_shared(_key(merchant_id, plan_id))))
+
+
+async def hold_alone(session: AsyncSession, merchant_id: str, plan_ids: Collection[str]) -> None:
+    """Waits until nobody begins to bill these plans, and keeps others from it.
+
+    A queue of its own instead of the plan's row: there, who may hold it together would go on
+    passing by who waits to change it.
+    """
+    connection = await session.connection()
+    for plan_id in sorted(plan_ids):
+        await connection.execute(select(func.pg_advisory_xact_lock(_key(merchant_id, plan_id))))
+
+
+def _key(merchant_id: str, plan_id: str) -> ColumnElement[int]:
+    return func.hashtextextended(f"plan/{merchant_id}/{plan_id}", 0)
 
 
 async def lines(

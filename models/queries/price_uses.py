@@ -54,6 +54,17 @@ async def plans_with(session: AsyncSession, merchant_id: str, price_id: str) -> 
     return Blockers(len(rows), shown)
 
 
+async def plan_ids_with(session: AsyncSession, merchant_id: str, price_id: str) -> set[str]:
+    """The plans of which a version holds the price; ask under the price's lock."""
+    statement = (
+        select(PlanVersion.plan_id)
+        .join(PlanLine, col(PlanLine.plan_version_id) == col(PlanVersion.id))
+        .where(PlanLine.merchant_id == merchant_id, PlanLine.price_id == price_id)
+        .distinct()
+    )
+    return set((await session.exec(statement)).all())
+
+
 async def versions_with(
     session: AsyncSession, merchant_id: str, price_id: str
 ) -> Sequence[HoldingVersion]:
