@@ -42,20 +42,18 @@ async def end_pending(
     session: AsyncSession, subscription: Subscription, command: Terminate
 ) -> None:
     """Cancels the first invoice, unpaid or not yet agreed to, and ends the subscription."""
-    first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
+    first = await invoices.first_of(session, subscription.merchant_id, subscription.id, lock=True)
     if first is not None and first.status == "DRAFT":
         await invoices.change(
             session, first.merchant_id, first.id, status="CANCELLED", next_action_at=None
         )
     elif first is not None and first.status == "ISSUED":
-        locked = await invoices.get(session, first.merchant_id, first.id, lock=True)
         attempts = await payments.attempts_of(session, first.merchant_id, first.id)
         if any(attempt.status == "pending" for attempt in attempts):
             raise RuntimeError(f"A payment of {first.id} is under way; wait for its outcome")
-        if locked is not None and locked.status == "ISSUED":
-            # A termination may be dated back, a cancellation never before its invoice.
-            issued_at = locked.issued_at or command.now
-            await issuing.cancel(session, locked, max(issued_at, command.now))
+        # A termination may be dated back, a cancellation never before its invoice.
+        issued_at = first.issued_at or command.now
+        await issuing.cancel(session, first, max(issued_at, command.now))
     await _mark_terminated(session, subscription, command)
 
 

@@ -292,10 +292,13 @@ async def _found(session: AsyncSession, ref: SubscriptionRef) -> Subscription:
 
 
 async def _follow_payment(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
-    """Activates one that is pending although its first invoice is paid: the news is on its way."""
+    """Activates one that is pending although its first invoice is paid: the news is on its way.
+
+    The invoice is locked: whoever ends a pending one next decides by what was found here.
+    """
     if subscription.status != "pending_payment":
         return
-    first = await invoices.first_of(session, subscription.merchant_id, subscription.id)
+    first = await invoices.first_of(session, subscription.merchant_id, subscription.id, lock=True)
     if first is not None and first.status == "PAID":
         await periods.activate(session, await drafts.terms_of(session, subscription), now)
 

@@ -104,16 +104,18 @@ async def due_before(
     return list(rows.all())
 
 
-async def first_of(session: AsyncSession, merchant_id: str, subscription_id: str) -> Invoice | None:
+async def first_of(
+    session: AsyncSession, merchant_id: str, subscription_id: str, *, lock: bool = False
+) -> Invoice | None:
     """The subscription's invoice of sequence number 0."""
-    rows = await session.exec(
-        select(Invoice).where(
-            col(Invoice.merchant_id) == merchant_id,
-            col(Invoice.subscription_id) == subscription_id,
-            col(Invoice.sequence_number) == 0,
-        )
+    statement = select(Invoice).where(
+        col(Invoice.merchant_id) == merchant_id,
+        col(Invoice.subscription_id) == subscription_id,
+        col(Invoice.sequence_number) == 0,
     )
-    return rows.first()
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    return (await session.exec(statement)).first()
 
 
 async def last_of(session: AsyncSession, merchant_id: str, subscription_id: str) -> Invoice | None:

@@ -258,6 +258,44 @@ async def test_a_paid_first_invoice_activates_even_at_expiry(
     assert [(row.sequence_number, row.status) for row in rows] == [(0, "PAID"), (1, "ACTIVE")]
 
 
+@pytest.mark.parametrize(
+    ("ends", "bills"),
+    [(False, [(0, "PAID"), (1, "ACTIVE")]), (True, [(0, "PAID"), (1, "CLOSING")])],
+)
+async def test_a_payment_that_is_being_recorded_is_not_cancelled(
+    database: Database, merchant: CreatedMerchant, ends: bool, bills: list[tuple[int, str]]
+) -> None:
+    """The end waits for the row and finds it paid: it expires no more, or ends as an active one."""
+    shop = await open_shop(database, merchant.merchant_id)
+    activities = SubscriptionActivities(database)
+    made = await activities.create_subscription(shop.subscription())
+    ref = _ref(shop, made.subscription_id)
+    command = Terminate(
+        merchant_id=ref.merchant_id,
+        subscription_id=ref.subscription_id,
+        now=ref.now + timedelta(hours=1),
+        reason="Moved away",
+    )
+    async with database.transaction() as session:
+        first = await invoices.first_of(session, ref.merchant_id, ref.subscription_id, lock=True)
+        assert first is not None
+        await invoices.change(
+            session, first.merchant_id, first.id, status="PAID", paid_amount=first.grand_total
+        )
+        ending = asyncio.create_task(
+            activities.terminate_subscription(command)
+            if ends
+            else activities.expire_activation(ref)
+        )
+        await asyncio.sleep(0.3)
+        assert not ending.done()
+    await ending
+    rows = await _invoices(database, shop, made.subscription_id)
+    assert [(row.sequence_number, row.status) for row in rows] == bills
+    status = await _status(database, shop, made.subscription_id)
+    assert status == ("terminated" if ends else "active")
+
+
 async def test_one_that_was_paid_before_its_workflow_began_is_active_at_its_first_look(
     database: Database, merchant: CreatedMerchant
 ) -> None:
