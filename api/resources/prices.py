@@ -205,6 +205,8 @@ async def update_price(
     id: PriceId, body: PricePatch, caller: Caller, now: Now, session: Session
 ) -> Price:
     """Change a price; what a running subscription owes by it cannot change under it."""
+    if body.model_fields_set - PRESENTATION_FIELDS:
+        await _hold_plans(session, caller.merchant_id, id)
     row = found(await prices.get(session, caller.merchant_id, id, lock=True), "price")
     before = row.model_dump()
     _apply(row, body)
@@ -332,9 +334,8 @@ async def _check(
 async def _refuse_restructuring(session: Session, row: tables.Price, changed: set[str]) -> None:
     if not changed:
         return
-    # Who begins to bill the price right now is not seen yet: he is waited for.
-    holding = await price_uses.plan_ids_with(session, row.merchant_id, row.id)
-    await plans.hold_alone(session, row.merchant_id, holding)
+    # Again: a plan may have taken the price just before it was locked.
+    await _hold_plans(session, row.merchant_id, row.id)
     billing = await price_uses.subscriptions_billing(session, row.merchant_id, row.id)
     if not billing.count:
         return
@@ -346,6 +347,15 @@ async def _refuse_restructuring(session: Session, row: tables.Price, changed: se
             "subscriptionCount": billing.count,
         },
     )
+
+
+async def _hold_plans(session: Session, merchant_id: str, price_id: str) -> None:
+    """Waits for who begins to bill the price right now: nobody sees him yet.
+
+    Before the price is locked, in the order of those who mint a version of such a plan.
+    """
+    holding = await price_uses.plan_ids_with(session, merchant_id, price_id)
+    await plans.hold_alone(session, merchant_id, holding)
 
 
 async def _refuse_unbillable(session: Session, row: tables.Price, changed: set[str]) -> None:

@@ -55,7 +55,7 @@ async def plans_with(session: AsyncSession, merchant_id: str, price_id: str) -> 
 
 
 async def plan_ids_with(session: AsyncSession, merchant_id: str, price_id: str) -> set[str]:
-    """The plans of which a version holds the price; ask under the price's lock."""
+    """The plans of which a version holds the price; they stay so under the price's lock."""
     statement = (
         select(PlanVersion.plan_id)
         .join(PlanLine, col(PlanLine.plan_version_id) == col(PlanVersion.id))

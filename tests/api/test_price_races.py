@@ -152,15 +152,29 @@ async def test_two_plans_take_the_same_price_one_after_the_other(
         assert [(await mint).status_code for mint in mints] == [201, 201]
 
 
-async def test_a_route_that_gives_way_is_done_again(
+async def test_an_edit_and_a_version_wait_in_one_order(
     client: Client, database: Database, catalog: Catalog
 ) -> None:
-    """It has the price and waits for its plan; who has the plan asks for the price."""
+    """Both ask for the plan before the price: neither has what the other waits for."""
     path = f"/v0/prices/{catalog.sold.id}"
     async with database.transaction() as session:
         await plans.hold_alone(session, catalog.merchant_id, [catalog.plans[0].id])
-        edit = await _begun(database, client.patch(path, json={"properties": {"unitPrice": "11"}}))
+        mint = await _begun(database, catalog.mint(client, 0))
+        change = {"properties": {"unitPrice": "11"}}
+        edit = await _begun(database, client.patch(path, json=change), waiting=2)
+    async with asyncio.timeout(DEADLOCK_SECONDS):
+        assert [(await each).status_code for each in (mint, edit)] == [201, 200]
+
+
+async def test_a_route_that_gives_way_is_done_again(
+    client: Client, database: Database, catalog: Catalog
+) -> None:
+    """It has the plan and waits for the price; who has the price asks for the plan."""
+    path = f"/v0/prices/{catalog.sold.id}"
+    async with database.transaction() as session:
         await prices.get(session, catalog.merchant_id, catalog.sold.id, lock=True)
+        edit = await _begun(database, client.patch(path, json={"properties": {"unitPrice": "11"}}))
+        await plans.hold_alone(session, catalog.merchant_id, [catalog.plans[0].id])
         assert not edit.done()
     answer = await edit
     assert (answer.status_code, answer.json()["properties"]) == (200, {"unitPrice": "11"})
