@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.errors import NotAllowed, NotFound
-from models.database import Database
+from models.database import Database, repeats_deadlocks
 from models.queries import resets, usage_rollups
 from models.queries.resets import Scope
 
@@ -29,10 +29,12 @@ class ResetActivities:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeats_deadlocks
     async def reset(self, command: Reset) -> Sequence[str]:
         """Deletes, all or nothing; returns the ids of the workflows that have lost their rows.
 
-        The first change is an ordinary one, so that the audit log tells who reset what.
+        The first change is an ordinary one, so that the audit log tells who reset what. Whoever
+        works for the merchant meanwhile may stand in its way, so it is done again after a deadlock.
         """
         async with self._database.transaction() as session:
             merchant = await resets.lock_merchant(session, command.merchant_id)

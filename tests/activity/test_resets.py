@@ -1,5 +1,6 @@
 """A reset deletes what hangs on its scope, all of it and nothing else; the proofs hold after it."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -17,6 +18,7 @@ from models.queries.resets import CATALOGUE, CONFIGURATION
 from models.resets import ForgottenAttempt
 from tests.activity.books import paid_subscription
 from tests.activity.rows import START, Shop, open_shop
+from tests.factories import a_product
 
 
 async def counts(database: Database, merchant_id: str) -> dict[str, int]:
@@ -96,6 +98,24 @@ async def test_one_customer_goes_and_the_others_stay(own_database: Database) -> 
     assert await ReconciliationActivities(own_database, gateway).first_difference() is None
     with pytest.raises(NotFound):
         await ResetActivities(own_database).reset(reset)
+
+
+async def test_a_reset_gives_way_to_work_under_way_and_is_done_again(
+    own_database: Database,
+) -> None:
+    """Work that has an invoice adds a row of the merchant, whom the reset has locked."""
+    _gateway, _key, shop = await paid_subscription(own_database)
+    async with own_database.transaction() as session:
+        connection = await session.connection()
+        await connection.execute(text("SELECT 1 FROM invoices FOR NO KEY UPDATE"))
+        reset = Reset(merchant_id=shop.merchant_id, now=START, keep_catalogue=True)
+        resetting = asyncio.ensure_future(ResetActivities(own_database).reset(reset))
+        await asyncio.sleep(0.5)
+        assert not resetting.done()
+        await a_product(session, shop.merchant_id)
+    await resetting
+    left = set(await counts(own_database, shop.merchant_id))
+    assert left <= CONFIGURATION | CATALOGUE
 
 
 async def test_what_is_append_only_stays_so_outside_a_reset(own_database: Database) -> None:
