@@ -119,6 +119,7 @@ async def _ground(
     lines = await plans.lines(session, subscription.merchant_id, [version_id, coming])
     keys = {line.key: price.id for line, price in lines[version_id]}
     named = {add.price_id for add in edits.add if add.price_id is not None}
+    # A price of another plan is not held with the plan: its row is.
     await prices.among(session, subscription.merchant_id, sorted(named))
     price_ids = {*keys.values(), *named, *(each.price_id for each in current)}
     return Ground(

@@ -350,7 +350,7 @@ async def _refuse_restructuring(session: Session, row: tables.Price, changed: se
 
 
 async def _hold_plans(session: Session, merchant_id: str, price_id: str) -> None:
-    """Waits for who begins to bill the price right now: nobody sees him yet.
+    """Waits for whoever begins to bill the price right now, which is not to be seen yet.
 
     Before the price is locked, in the order of those who mint a version of such a plan.
     """
