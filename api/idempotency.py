@@ -144,10 +144,7 @@ def _repeated(handle: Handler) -> Handler:
             await _take_back(request)
             raise
 
-    async def repeated(request: Request) -> Response:
-        return await attempt(request)
-
-    return repeated
+    return attempt
 
 
 async def _take_back(request: Request) -> None:

@@ -2,7 +2,7 @@
 
 import select
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
@@ -46,7 +46,9 @@ DEADLOCKS_MAX = 3
 """How often a transaction gives way before its caller is told to come again."""
 
 
-def repeats_deadlocks(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def repeats_deadlocks(
+    work: Callable[P, Awaitable[T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
     """Does the work again where PostgreSQL ended it for another's sake: it has left nothing.
 
     For work in one transaction of its own, outside of workflows: those repeat it by themselves.

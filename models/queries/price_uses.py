@@ -56,13 +56,8 @@ async def plans_with(session: AsyncSession, merchant_id: str, price_id: str) -> 
 
 async def plan_ids_with(session: AsyncSession, merchant_id: str, price_id: str) -> set[str]:
     """The plans of which a version holds the price; they stay so under the price's lock."""
-    statement = (
-        select(PlanVersion.plan_id)
-        .join(PlanLine, col(PlanLine.plan_version_id) == col(PlanVersion.id))
-        .where(PlanLine.merchant_id == merchant_id, PlanLine.price_id == price_id)
-        .distinct()
-    )
-    return set((await session.exec(statement)).all())
+    held = col(PlanVersion.id).in_(_holding(merchant_id, price_id))
+    return set((await session.exec(select(PlanVersion.plan_id).where(held))).all())
 
 
 async def versions_with(

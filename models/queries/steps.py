@@ -112,8 +112,8 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
     if invoice.status == "ACTIVE" and coming_cycles is not None:
         # Another plan waits for this boundary, which then writes this down.
         coming = Period(start, coming_cycles.at(start).end)
-    if ended is not None and (end := _known_end(terms, invoice)) is not None:
-        ended, coming, coming_cycles = Period(ended.start, end), None, None
+    if (last := _last_window(terms, invoice, ended)) is not None:
+        ended, coming, coming_cycles = last, None, None
     return Step(
         ended=ended,
         ended_version_id=arrears_version(terms, invoice),
@@ -128,10 +128,9 @@ def step_of(terms: Terms, invoice: Invoice) -> Step:
     )
 
 
-def _known_end(terms: Terms, invoice: Invoice) -> datetime | None:
-    """Where an open window is the last one: its subscription ends in it, or with it."""
+def _last_window(terms: Terms, invoice: Invoice, ended: Period | None) -> Period | None:
+    """An open window up to its subscription's end, which lies in it; None: another one comes."""
     end = terms.subscription.ending_at
-    if invoice.status != "ACTIVE" or end is None or invoice.ended_from is None:
+    if invoice.status != "ACTIVE" or ended is None or end is None:
         return None
-    is_last = invoice.ended_to is not None and invoice.ended_from <= end <= invoice.ended_to
-    return end if is_last else None
+    return Period(ended.start, end) if ended.start <= end <= ended.end else None
